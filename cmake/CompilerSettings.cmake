@@ -1,0 +1,27 @@
+# Warnings, language level, hardening and sanitizers: one interface target that every other target links.
+add_library(weir_settings INTERFACE)
+target_compile_features(weir_settings INTERFACE c_std_11)
+target_compile_definitions(weir_settings INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
+target_compile_options(weir_settings INTERFACE
+    -Wall -Wextra -Wshadow -Wconversion -Werror -fno-omit-frame-pointer)
+
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
+
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+    target_compile_definitions(weir_settings INTERFACE _FORTIFY_SOURCE=2)
+    target_compile_options(weir_settings INTERFACE -fstack-protector-strong -fstack-clash-protection)
+    target_link_options(weir_settings INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+endif()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES C)
+
+if(WEIR_SANITIZE)
+    target_compile_options(weir_settings INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all)
+    target_link_options(weir_settings INTERFACE -fsanitize=${WEIR_SANITIZE})
+endif()
+if(WEIR_FUZZ)
+    target_compile_options(weir_settings INTERFACE -fsanitize=fuzzer-no-link)
+endif()

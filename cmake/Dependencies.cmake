@@ -1,0 +1,31 @@
+# Finds each library by pkg-config; a missing one is answered with the Debian package that holds it.
+find_package(PkgConfig)
+if(NOT PkgConfig_FOUND)
+    message(FATAL_ERROR "pkg-config is missing. Install it with: apt-get install pkg-config")
+endif()
+find_package(Threads REQUIRED)
+
+add_library(weir_dependencies INTERFACE)
+target_link_libraries(weir_dependencies INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
+
+set(weir_missing "")
+function(weir_need module package)
+    string(MAKE_C_IDENTIFIER ${module} name)
+    pkg_check_modules(${name} QUIET IMPORTED_TARGET ${module})
+    if(${name}_FOUND)
+        target_link_libraries(weir_dependencies INTERFACE PkgConfig::${name})
+    else()
+        set(weir_missing "${weir_missing} ${package}" PARENT_SCOPE)
+        message(SEND_ERROR "Library ${module} is missing. Debian's package for it is ${package}.")
+    endif()
+endfunction()
+
+weir_need(libevent libevent-dev)
+weir_need(yaml-0.1 libyaml-dev)
+weir_need(lua5.4 liblua5.4-dev)
+weir_need(openssl libssl-dev)
+weir_need(zlib zlib1g-dev)
+
+if(weir_missing)
+    message(FATAL_ERROR "Install what is missing with: apt-get install${weir_missing}")
+endif()
