@@ -8,15 +8,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-
-enum {
-    HTTP_FIELDS_MAX = 256
-};
-
-struct http_field {
-    struct span name;
-    struct span value; /* trimmed */
-};
+#include "proto/http_fields.h"
 
 struct http_head_limits {
     size_t line_bytes; /* request line; 414 above */
@@ -25,8 +17,8 @@ struct http_head_limits {
 };
 
 enum http_body {
-    HTTP_BODY_NONE,
-    HTTP_BODY_LENGTH,
+    HTTP_BODY_NONE,   /* no framing field, or Content-Length: 0 */
+    HTTP_BODY_LENGTH, /* content_length bytes, at least one */
     HTTP_BODY_CHUNKED
 };
 
@@ -46,13 +38,16 @@ struct http_head {
     struct http_field fields[HTTP_FIELDS_MAX];
 };
 
-/* Parses one request head at the start of `bytes`.
- * `scanned` (bytes already searched for the end of the head; start with 0, keep it between calls on
- * the same head) makes slow arrivals cost O(n). WEIR_OK: `*head` is filled and `*consumed` is the
- * size of the head. WEIR_AGAIN: incomplete and still within limits. WEIR_EPROTO or WEIR_ELIMIT:
- * `*status` is the HTTP status to answer (400, 414, 431, 501, 505), and `*why` static words for it;
- * the connection must close after. Leading empty lines before the request line are skipped (RFC
- * 9112, 2.2). */
+/* Parses one request head at the start of `bytes`. `limits` is borrowed. `scanned` (bytes already
+ * searched for the end of the head; start with 0, keep it between calls on the same head) makes
+ * slow arrivals cost O(n). WEIR_OK: `*head` is filled, `*consumed` is the size of the head, and
+ * `*scanned` is 0 again, for the next head. WEIR_AGAIN: incomplete and still within limits.
+ * WEIR_EPROTO or WEIR_ELIMIT: `*status` is the HTTP status to answer (400, 414, 417, 431, 501,
+ * 505), and `*why` static words for it; the connection must close after. A head that cannot become
+ * valid may be refused before it is whole. Leading empty lines before the request line are skipped
+ * (RFC 9112, section 2.2), a few of them. HTTP/1.0 and HTTP/1.1 only. With an absolute target
+ * `head->host` and the Host field may differ; whoever forwards the request must write `head->host`
+ * (section 3.2.2). Any thread. */
 WEIR_MUST enum weir_err http_head_parse(struct span bytes, const struct http_head_limits *limits,
                                         size_t *scanned, struct http_head *head, size_t *consumed,
                                         unsigned *status, const char **why);
