@@ -24,8 +24,8 @@ bool ws_close_code_is_sendable(unsigned code);
 WEIR_MUST enum weir_err ws_close_parse(struct span payload, uint16_t *code, struct span *reason,
                                        uint16_t *error_code);
 
-/* Writes a close payload and returns its size; the reason is cut to 123 bytes at a character's
- * border. */
+/* Writes a close payload and returns its size, 0..125. Code 0 or 1005 gives an empty payload. The
+ * reason is cut to 123 bytes at a character's border, and left out where it is not UTF-8. */
 size_t ws_close_write(uint8_t out[125], uint16_t code, struct span reason);
 
 #endif
