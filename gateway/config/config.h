@@ -31,9 +31,9 @@ struct config_plugin {
     unsigned line;       /* where it stands in the YAML, for later errors */
 };
 
-/* `tls:` of a listener, and one of `tls: {sni: [..]}`. */
+/* A certificate with its key: the pair of `tls:` itself, or one of `tls: {certificates: [..]}`. */
 struct config_certificate {
-    char *host; /* the SNI name, maybe `*.example.com`; NULL for the listener's default */
+    char *host; /* the SNI name, maybe `*.example.com`; NULL for the pair of `tls:` itself */
     char *certificate;
     char *private_key;
 };
@@ -41,6 +41,8 @@ struct config_certificate {
 struct config_tls {
     struct config_certificate *certificates; /* the first is the default */
     size_t certificate_count;
+    char *certificate; /* as written in `tls:` itself; also first in `certificates` */
+    char *private_key;
     char *client_ca; /* PEM file; NULL where client certificates are not asked for */
     enum config_client_certificate {
         CONFIG_CLIENT_NONE,

@@ -1,0 +1,332 @@
+/* One small function for each form of text. They check what can be checked without sockets and
+ * without OpenSSL, so that `weir -t` finds a mistake before a listener or a route would.
+ *
+ * Called by the loader through the key table's `format`. They never change what they check. */
+#include "config/format.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/span.h"
+
+static bool refuse(char why[FORMAT_WHY_BYTES], const char *words)
+{
+    snprintf(why, FORMAT_WHY_BYTES, "%s", words);
+    return false;
+}
+
+static bool refuse_errno(char why[FORMAT_WHY_BYTES], int error)
+{
+    snprintf(why, FORMAT_WHY_BYTES, "cannot be read: %s", strerror(error));
+    return false;
+}
+
+static bool is_letter_or_digit(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool contains_only(const char *text, size_t size, const char *others)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (!is_letter_or_digit(text[i]) && strchr(others, text[i]) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_ip(int family, const char *text, size_t size)
+{
+    char copy[INET6_ADDRSTRLEN];
+    unsigned char bytes[sizeof(struct in6_addr)];
+    if (size >= sizeof(copy)) {
+        return false;
+    }
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return inet_pton(family, copy, bytes) == 1;
+}
+
+/* Labels of letters, digits and hyphens, of at most 63 bytes; 253 in all (RFC 1035, section 2.3.4).
+ * Underscores are taken, since container networks use them. */
+static bool is_host_name(const char *text, size_t size)
+{
+    if (size == 0 || size > 253 || !contains_only(text, size, "-._")) {
+        return false;
+    }
+    for (size_t label = 0; label <= size;) {
+        size_t dot = span_find((struct span){(const uint8_t *)text + label, size - label}, '.');
+        if (dot == 0 || dot > 63 || text[label] == '-' || text[label + dot - 1] == '-') {
+            return false;
+        }
+        label += dot + 1;
+    }
+    return true;
+}
+
+/* Whether only digits and dots: then it must be an IPv4 address and not a name. */
+static bool looks_like_ipv4(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] != '.' && (text[i] < '0' || text[i] > '9')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A name, an IPv4 address, or an IPv6 address in brackets. */
+static bool is_host(const char *text, size_t size)
+{
+    if (size > 2 && text[0] == '[' && text[size - 1] == ']') {
+        return is_ip(AF_INET6, text + 1, size - 2);
+    }
+    return looks_like_ipv4(text, size) ? is_ip(AF_INET, text, size) : is_host_name(text, size);
+}
+
+static bool is_port(const char *text)
+{
+    uint64_t port = 0;
+    return span_to_u64(span_of(text), &port) && port >= 1 && port <= 65535;
+}
+
+static bool check_unix(const char *path, char why[FORMAT_WHY_BYTES])
+{
+    struct sockaddr_un address;
+    if (path[0] == '\0') {
+        return refuse(why, "names no path; write unix:PATH");
+    }
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        snprintf(why, FORMAT_WHY_BYTES,
+                 "is too long: the path of a unix socket has at most %zu bytes",
+                 sizeof(address.sun_path) - 1);
+        return false;
+    }
+    return true;
+}
+
+static bool check_address(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    if (strncmp(text, "unix:", 5) == 0) {
+        return check_unix(text + 5, why);
+    }
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || strchr(colon, ']') != NULL) {
+        return refuse(why, "has no port; write HOST:PORT, [IPV6]:PORT or unix:PATH");
+    }
+    size_t host = (size_t)(colon - text);
+    if (host == 0 || strcmp(text, "*") == 0 || text[0] == '*') {
+        return refuse(why, "names no address; write 0.0.0.0:PORT for all of IPv4 or [::]:PORT for "
+                           "all of IPv6");
+    }
+    if (text[0] != '[' && memchr(text, ':', host) != NULL) {
+        return refuse(why, "needs brackets around its IPv6 address: [IPV6]:PORT");
+    }
+    if (!is_host(text, host)) {
+        return refuse(why, "does not begin with a valid address; write HOST:PORT, [IPV6]:PORT or "
+                           "unix:PATH");
+    }
+    return is_port(colon + 1) ? true : refuse(why, "has no valid port; ports are 1 to 65535");
+}
+
+static bool check_block(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    size_t size = strcspn(text, "/");
+    bool four = is_ip(AF_INET, text, size);
+    if (!four && !is_ip(AF_INET6, text, size)) {
+        return refuse(why, "is not an IP address or CIDR block, like 10.0.0.0/8 or ::1");
+    }
+    uint64_t bits = 0;
+    uint64_t most = four ? 32 : 128;
+    if (text[size] == '\0') {
+        return true;
+    }
+    if (!span_to_u64(span_of(text + size + 1), &bits) || bits > most) {
+        snprintf(why, FORMAT_WHY_BYTES, "has no valid prefix length; it is 0 to %u",
+                 (unsigned)most);
+        return false;
+    }
+    return true;
+}
+
+static bool check_file(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    struct stat status;
+    if (stat(text, &status) != 0 || access(text, R_OK) != 0) {
+        return refuse_errno(why, errno);
+    }
+    return S_ISREG(status.st_mode) ? true : refuse(why, "is not a regular file");
+}
+
+static bool check_folder(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    struct stat status;
+    if (stat(text, &status) != 0 || access(text, R_OK | X_OK) != 0) {
+        return refuse_errno(why, errno);
+    }
+    return S_ISDIR(status.st_mode) ? true : refuse(why, "is not a folder");
+}
+
+static bool check_host(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    const char *host = strncmp(text, "*.", 2) == 0 ? text + 2 : text;
+    size_t size = strlen(host);
+    if (is_host(host, size) && (host == text || is_host_name(host, size))) {
+        return true;
+    }
+    if (strstr(text, "://") != NULL) {
+        return refuse(why, "is a URL; write the host name alone");
+    }
+    const char *colon = strrchr(host, ':');
+    if (colon != NULL && is_port(colon + 1) && is_host(host, (size_t)(colon - host))) {
+        return refuse(why, "has a port; a route's host is matched without it");
+    }
+    return refuse(why, "is not a host name, like example.com or *.example.com");
+}
+
+static bool has_dot_segment(const char *path)
+{
+    for (const char *at = path; at != NULL; at = strchr(at, '/')) {
+        at += at[0] == '/' ? 1 : 0;
+        size_t size = strcspn(at, "/");
+        if ((size == 1 && at[0] == '.') || (size == 2 && at[0] == '.' && at[1] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_path(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    if (text[0] != '/') {
+        return refuse(why, "does not start with `/`");
+    }
+    if (strpbrk(text, "?#") != NULL) {
+        return refuse(why, "has `?` or `#`; a route matches the path alone");
+    }
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at <= 0x20 || *at == 0x7f) {
+            return refuse(why, "has a space or a control character");
+        }
+    }
+    if (strstr(text, "//") != NULL || has_dot_segment(text)) {
+        return refuse(why, "can never match: requests are matched without `//`, `.` and `..`");
+    }
+    return true;
+}
+
+static bool check_origin(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    if (strcmp(text, "null") == 0) {
+        return true; /* what a sandboxed page sends (HTML standard, "origin") */
+    }
+    const char *host = strstr(text, "://");
+    if (host == NULL || host == text || !contains_only(text, (size_t)(host - text), "+-.")) {
+        return refuse(why, "is not an origin; write SCHEME://HOST or SCHEME://HOST:PORT");
+    }
+    host += 3;
+    size_t size = strlen(host);
+    const char *colon = strrchr(host, ':');
+    if (colon != NULL && strchr(colon, ']') == NULL) {
+        size = (size_t)(colon - host);
+        if (!is_port(colon + 1)) {
+            return refuse(why, "has no valid port; ports are 1 to 65535");
+        }
+    }
+    if (memchr(host, '/', size) != NULL) {
+        return refuse(why, "has a path; an origin ends after its host and port, without `/`");
+    }
+    size_t star = strncmp(host, "*.", 2) == 0 ? 2 : 0;
+    return size > star && is_host(host + star, size - star) ? true
+                                                            : refuse(why, "has no valid host");
+}
+
+static bool check_token(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    if (contains_only(text, strlen(text), "!#$%&'*+-.^_`|~")) {
+        return true;
+    }
+    return refuse(why, "has characters that a token may not have (RFC 9110, section 5.6.2)");
+}
+
+static bool check_name(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    size_t size = strlen(text);
+    const char *dot = strrchr(text, '.');
+    if (dot != NULL && (strcmp(dot, ".lua") == 0 || strcmp(dot, ".so") == 0)) {
+        return refuse(why, "is a file name; write it without its ending");
+    }
+    if (text[0] == '.' || size > 100 || !contains_only(text, size, "_-.")) {
+        return refuse(why, "is not a plugin name: letters, digits, `_`, `-` and `.`, and no path");
+    }
+    return true;
+}
+
+static bool check_leaf(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    if (strchr(text, '/') != NULL || strcmp(text, ".") == 0 || strcmp(text, "..") == 0) {
+        return refuse(why, "is not a plain file name");
+    }
+    return true;
+}
+
+static bool check_header(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+            return refuse(why, "has a control character");
+        }
+    }
+    return true;
+}
+
+const struct config_format format_address = {"address", "^(unix:.+|.+:[0-9]{1,5})$", check_address};
+const struct config_format format_block = {"address or CIDR block",
+                                           "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$", check_block};
+const struct config_format format_file = {"file", NULL, check_file};
+const struct config_format format_folder = {"folder", NULL, check_folder};
+const struct config_format format_host = {"host", "^(\\*\\.)?[^/*\\s]+$", check_host};
+const struct config_format format_path = {"path", "^/[^?#\\s]*$", check_path};
+const struct config_format format_origin = {"origin", "^(null|[A-Za-z][A-Za-z0-9+.-]*://[^/\\s]+)$",
+                                            check_origin};
+const struct config_format format_token = {"token", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", check_token};
+const struct config_format format_name = {"plugin name", "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
+                                          check_name};
+const struct config_format format_leaf = {"file name", "^[^/]+$", check_leaf};
+const struct config_format format_header = {"header value", NULL, check_header};
+
+void format_write_address(const char *address, char out[FORMAT_ADDRESS_BYTES])
+{
+    const char *colon = strrchr(address, ':');
+    unsigned char bytes[sizeof(struct in6_addr)];
+    char host[INET6_ADDRSTRLEN];
+    snprintf(out, FORMAT_ADDRESS_BYTES, "%s", address);
+    if (strncmp(address, "unix:", 5) == 0 || colon == NULL) {
+        return;
+    }
+    size_t size = (size_t)(colon - address);
+    unsigned long port = strtoul(colon + 1, NULL, 10);
+    if (address[0] == '[' && size > 2 && size - 2 < sizeof(host)) {
+        memcpy(host, address + 1, size - 2);
+        host[size - 2] = '\0';
+        if (inet_pton(AF_INET6, host, bytes) == 1 &&
+            inet_ntop(AF_INET6, bytes, host, sizeof(host)) != NULL) {
+            snprintf(out, FORMAT_ADDRESS_BYTES, "[%s]:%lu", host, port);
+        }
+        return;
+    }
+    for (size_t i = 0; i < size && i < FORMAT_ADDRESS_BYTES - 1; i++) {
+        out[i] = (char)tolower((unsigned char)out[i]);
+    }
+    if (size < FORMAT_ADDRESS_BYTES) {
+        snprintf(out + size, FORMAT_ADDRESS_BYTES - size, ":%lu", port);
+    }
+}

@@ -1,0 +1,279 @@
+/* The keys of routes: matching, WebSocket with its compression, and the forms of plugins and
+ * handlers. Every default of them is here; see keys.c for the rest.
+ *
+ * A new kind of plugin is a row in `keys_forms`, a section for its keys, and a struct for what they
+ * load into. */
+#include "config/keys_route.h"
+
+#include "config/check.h"
+#include "config/format.h"
+#include "config/keys.h"
+#include "config/plugin.h"
+
+#define SECOND 1000u
+#define MINUTE (60u * SECOND)
+#define HOUR (60u * MINUTE)
+#define KIB 1024u
+#define MIB (1024u * KIB)
+#define GIB (1024ull * MIB)
+
+static const struct config_word words_off[] = {{"off", 0}, {NULL, 0}};
+
+static const struct config_key compression_keys[] = {
+    {.name = "server_context_takeover",
+     .type = KEY_SWITCH,
+     .offset = offsetof(struct config_compression, server_context_takeover),
+     .fallback = "off",
+     .doc = "Whether what Weir sends is compressed with the memory of earlier messages: smaller "
+            "messages, for some hundred KiB of memory in each session."},
+    {.name = "client_context_takeover",
+     .type = KEY_SWITCH,
+     .offset = offsetof(struct config_compression, client_context_takeover),
+     .fallback = "off",
+     .doc = "The same for what the client sends; it costs each session some tens of KiB."},
+    {.name = "server_max_window_bits",
+     .type = KEY_COUNT,
+     .offset = offsetof(struct config_compression, server_max_window_bits),
+     .fallback = "15",
+     .min = 9,
+     .max = 15,
+     .doc = "The window that Weir compresses with, as a power of two."},
+    {.name = "client_max_window_bits",
+     .type = KEY_COUNT,
+     .offset = offsetof(struct config_compression, client_max_window_bits),
+     .fallback = "15",
+     .min = 9,
+     .max = 15,
+     .doc = "The window that clients are asked to compress with, where they can be asked."},
+    {.name = "level",
+     .type = KEY_COUNT,
+     .offset = offsetof(struct config_compression, level),
+     .fallback = "1",
+     .min = 1,
+     .max = 9,
+     .doc = "From 1, the fastest, to 9, the smallest."},
+    {.name = "min_size",
+     .type = KEY_SIZE,
+     .offset = offsetof(struct config_compression, min_size),
+     .fallback = "256",
+     .min = 0,
+     .max = GIB,
+     .doc = "Messages smaller than this go uncompressed."},
+};
+
+static const struct config_section keys_compression = {
+    .title = "Compression",
+    .doc = "The permessage-deflate extension (RFC 7692), used with clients that offer it. `on` is "
+           "the mapping with all its defaults.",
+    .size = sizeof(struct config_compression),
+    .keys = compression_keys,
+    .key_count = KEYS_COUNT(compression_keys),
+    .switchable = true,
+    .enabled_offset = offsetof(struct config_compression, enabled),
+};
+
+static const struct config_key websocket_keys[] = {
+    {.name = "keep_alive_interval",
+     .type = KEY_DURATION,
+     .offset = offsetof(struct config_websocket, keep_alive_interval_ms),
+     .fallback = "30s",
+     .min = 10,
+     .max = 24 * HOUR,
+     .words = words_off,
+     .doc = "How often a ping is sent to a client that has been silent; `off` sends none."},
+    {.name = "keep_alive_timeout",
+     .type = KEY_DURATION,
+     .offset = offsetof(struct config_websocket, keep_alive_timeout_ms),
+     .fallback = "15s",
+     .min = 10,
+     .max = 24 * HOUR,
+     .words = words_off,
+     .doc =
+         "A client that has sent nothing for so long after a ping is closed; `off` forgives it."},
+    {.name = "receive_buffer_size",
+     .type = KEY_SIZE,
+     .offset = offsetof(struct config_websocket, receive_buffer_size),
+     .fallback = "64KiB",
+     .min = KIB,
+     .max = 16 * MIB,
+     .doc = "How much is read from a session's socket at once. The buffer belongs to the worker; "
+            "an idle session has none."},
+    {.name = "max_message_size",
+     .type = KEY_SIZE,
+     .offset = offsetof(struct config_websocket, max_message_size),
+     .fallback = "1MiB",
+     .min = 1,
+     .max = GIB,
+     .doc = "The largest message from a client, after decompression; a larger one closes the "
+            "session with 1009."},
+    {.name = "max_queue_size",
+     .type = KEY_SIZE,
+     .offset = offsetof(struct config_websocket, max_queue_size),
+     .fallback = "1MiB",
+     .min = KIB,
+     .max = GIB,
+     .doc = "How much may wait for a client that reads slowly; above it a send fails with `full`."},
+    {.name = "write_timeout",
+     .type = KEY_DURATION,
+     .offset = offsetof(struct config_websocket, write_timeout_ms),
+     .fallback = "30s",
+     .min = 10,
+     .max = 24 * HOUR,
+     .doc = "A client that takes nothing of what waits for it for so long is closed."},
+    {.name = "close_timeout",
+     .type = KEY_DURATION,
+     .offset = offsetof(struct config_websocket, close_timeout_ms),
+     .fallback = "5s",
+     .min = 10,
+     .max = HOUR,
+     .doc = "How long Weir waits for the client's half of the close handshake."},
+    {.name = "allowed_origins",
+     .type = KEY_TEXTS,
+     .offset = offsetof(struct config_websocket, allowed_origins),
+     .format = &format_origin,
+     .doc = "Pages that may connect, as `https://example.com` or `https://*.example.com`; others "
+            "get 403. Empty allows all. Clients that are no browsers send no origin and pass.",
+     .example = "[https://example.com]"},
+    {.name = "subprotocols",
+     .type = KEY_TEXTS,
+     .offset = offsetof(struct config_websocket, subprotocols),
+     .format = &format_token,
+     .doc =
+         "Subprotocols that are spoken here; the first of the client's wishes that is among them "
+         "is agreed.",
+     .example = "[chat.v1]"},
+    {.name = "compression",
+     .type = KEY_SECTION,
+     .offset = offsetof(struct config_websocket, compression),
+     .fallback = "off",
+     .section = &keys_compression,
+     .doc = "Compress messages: `on`, `off`, or a mapping."},
+};
+
+static const struct config_section keys_websocket = {
+    .title = "WebSocket",
+    .doc = "A route accepts WebSocket where `websocket` is `on` or a mapping; `on` is the mapping "
+           "with all its defaults. Without the key, or with `off`, Weir leaves the upgrade alone.",
+    .size = sizeof(struct config_websocket),
+    .keys = websocket_keys,
+    .key_count = KEYS_COUNT(websocket_keys),
+    .switchable = true,
+    .check = check_websocket,
+};
+
+static const struct config_key route_keys[] = {
+    {.name = "host",
+     .type = KEY_TEXTS,
+     .offset = offsetof(struct config_route, hosts),
+     .format = &format_host,
+     .doc = "The host names that the route serves, without port; `*.example.com` stands for all "
+            "names below. Without it, all hosts.",
+     .example = "[example.com, \"*.example.com\"]"},
+    {.name = "path",
+     .type = KEY_TEXT,
+     .required = true,
+     .offset = offsetof(struct config_route, path),
+     .format = &format_path,
+     .doc = "The path that the route serves, with all that lies below it; the longest path wins.",
+     .example = "/ws"},
+    {.name = "websocket",
+     .type = KEY_SECTION_OPTIONAL,
+     .offset = offsetof(struct config_route, websocket),
+     .section = &keys_websocket,
+     .doc = "Accept WebSocket: `on`, `off`, or a mapping. Absent is `off`."},
+    {.name = "plugins",
+     .type = KEY_PLUGINS,
+     .offset = offsetof(struct config_route, plugins),
+     .count_offset = offsetof(struct config_route, plugin_count),
+     .doc = "Plugins that a request and its messages walk through before the handler, in this "
+            "order.",
+     .example = "[access_log]"},
+    {.name = "handler",
+     .type = KEY_PLUGIN,
+     .required = true,
+     .offset = offsetof(struct config_route, handler),
+     .doc = "What answers at the end of the chain.",
+     .example = "{lua: echo}"},
+};
+
+const struct config_section keys_route = {
+    .title = "Routes",
+    .doc =
+        "Host and path lead to options, a chain of plugins, and the handler at its end; at least "
+        "one route. No two routes may have the same host and path.",
+    .size = sizeof(struct config_route),
+    .keys = route_keys,
+    .key_count = KEYS_COUNT(route_keys),
+    .line_offset = offsetof(struct config_route, line),
+};
+
+static const struct config_key lua_plugin_keys[] = {
+    {.name = "lua",
+     .type = KEY_TEXT,
+     .required = true,
+     .offset = offsetof(struct keys_lua_plugin, name),
+     .format = &format_name,
+     .doc = "The plugin's name: `echo` is the first `echo.lua` along `plugin_path`.",
+     .example = "echo"},
+    {.name = "config",
+     .type = KEY_FREE,
+     .offset = offsetof(struct keys_lua_plugin, config),
+     .doc = "The plugin's own settings; it finds them as `weir.config`.",
+     .example = "{greeting: hello}"},
+};
+
+static const struct config_section keys_lua_plugin = {
+    .title = "Lua plugins",
+    .doc = "A Lua file, as a handler or in `plugins`. In `plugins`, a bare name is short for this.",
+    .size = sizeof(struct keys_lua_plugin),
+    .keys = lua_plugin_keys,
+    .key_count = KEYS_COUNT(lua_plugin_keys),
+};
+
+static const struct config_key static_handler_keys[] = {
+    {.name = "static",
+     .type = KEY_TEXT,
+     .required = true,
+     .offset = offsetof(struct keys_static_handler, folder),
+     .format = &format_folder,
+     .doc = "The folder whose files are served.",
+     .example = "www"},
+    {.name = "index",
+     .type = KEY_TEXT,
+     .offset = offsetof(struct keys_static_handler, index),
+     .fallback = "index.html",
+     .format = &format_leaf,
+     .doc = "The file that stands for a folder."},
+    {.name = "cache_control",
+     .type = KEY_TEXT,
+     .offset = offsetof(struct keys_static_handler, cache_control),
+     .format = &format_header,
+     .doc = "The `Cache-Control` field of each response; without it, none is sent.",
+     .example = "public, max-age=60"},
+};
+
+static const struct config_section keys_static_handler = {
+    .title = "Static files",
+    .doc = "A folder of files, as a handler.",
+    .size = sizeof(struct keys_static_handler),
+    .keys = static_handler_keys,
+    .key_count = KEYS_COUNT(static_handler_keys),
+};
+
+const struct config_plugin_form keys_forms[] = {
+    {.word = "lua",
+     .kind = CONFIG_PLUGIN_LUA,
+     .in_chain = true,
+     .is_handler = true,
+     .section = &keys_lua_plugin,
+     .name_offset = offsetof(struct keys_lua_plugin, name),
+     .find = plugin_find_lua},
+    {.word = "static",
+     .kind = CONFIG_PLUGIN_STATIC,
+     .is_handler = true,
+     .section = &keys_static_handler,
+     .name_offset = offsetof(struct keys_static_handler, folder),
+     .find = plugin_find_folder},
+};
+
+const size_t keys_form_count = KEYS_COUNT(keys_forms);

@@ -1,0 +1,18 @@
+/* What the forms of plugins load into before it becomes a struct config_plugin. */
+#ifndef WEIR_CONFIG_KEYS_ROUTE_H
+#define WEIR_CONFIG_KEYS_ROUTE_H
+
+/* `{lua: NAME, config: {..}}` */
+struct keys_lua_plugin {
+    char *name;
+    char *config; /* JSON text */
+};
+
+/* `{static: FOLDER, ..}` */
+struct keys_static_handler {
+    char *folder;
+    char *index;
+    char *cache_control;
+};
+
+#endif

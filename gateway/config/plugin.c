@@ -1,0 +1,254 @@
+/* A plugin or handler is a mapping with one form's word as a key (`{lua: echo}`); the form's
+ * section says which keys stand beside it. A bare name in `plugins` is the first form with that
+ * name.
+ *
+ * Called by load.c for each route. It looks for files and never opens them: whether a Lua file
+ * compiles is found out by the Lua host. */
+#include "config/plugin.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "config/format.h"
+#include "config/settings.h"
+#include "config/suggest.h"
+#include "config/yaml_tree.h"
+
+enum {
+    NAME_BYTES = 256
+};
+
+static bool is_readable_file(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, R_OK) == 0;
+}
+
+/* `FOLDER/NAME.lua` where that file can be read; else NULL. */
+static char *file_in_folder(struct loader *l, const char *folder, const char *name)
+{
+    struct buffer path = {0};
+    char *found = NULL;
+    if (buffer_printf(&path, "%s/%s.lua", folder, name) != WEIR_OK) {
+        l->arena->exhausted = true;
+    } else if (is_readable_file((const char *)path.data)) {
+        found = arena_text(l->arena, (const char *)path.data, path.size);
+    }
+    buffer_free(&path);
+    return found;
+}
+
+/* Keeps the nearest name in `kept`, since the folder's entry goes with the next one. */
+static void offer_files(struct suggestion *nearest, const char *folder, char kept[NAME_BYTES])
+{
+    DIR *dir = opendir(folder);
+    if (dir == NULL) {
+        return;
+    }
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        char name[NAME_BYTES];
+        size_t size = strlen(entry->d_name);
+        if (size < 5 || size >= sizeof(name) || strcmp(entry->d_name + size - 4, ".lua") != 0) {
+            continue;
+        }
+        memcpy(name, entry->d_name, size - 4);
+        name[size - 4] = '\0';
+        suggest_offer(nearest, name);
+        if (nearest->nearest == name) {
+            memcpy(kept, name, size - 3);
+            nearest->nearest = kept;
+        }
+    }
+    closedir(dir);
+}
+
+static void refuse_missing(struct loader *l, const struct yaml_node *node, const char *name)
+{
+    const struct config_strings *folders = &l->config->plugin_path;
+    struct suggestion nearest = {.word = name};
+    char kept[NAME_BYTES];
+    char searched[NAME_BYTES] = "plugin_path, which is empty";
+    size_t used = 0;
+    if (l->problems->count >= PROBLEMS_MAX) {
+        return; /* it would not be listed, and listing folders is slow */
+    }
+    for (size_t i = 0; i < folders->count; i++) {
+        offer_files(&nearest, folders->items[i], kept);
+        if (used < sizeof(searched)) {
+            int length = snprintf(searched + used, sizeof(searched) - used, "%s%s",
+                                  i > 0 ? ", " : "", folders->items[i]);
+            used += length > 0 ? (size_t)length : 0;
+        }
+    }
+    if (nearest.nearest != NULL) {
+        problems_add(l->problems, node->line, node->column,
+                     "plugin `%.60s` not found in %s; did you mean `%s`?", name, searched,
+                     nearest.nearest);
+    } else {
+        problems_add(l->problems, node->line, node->column, "plugin `%.60s` not found in %s", name,
+                     searched);
+    }
+}
+
+char *plugin_find_lua(struct loader *l, const struct yaml_node *node, const char *name)
+{
+    const struct config_strings *folders = &l->config->plugin_path;
+    for (size_t i = 0; i < folders->count; i++) {
+        char *file = file_in_folder(l, folders->items[i], name);
+        if (file != NULL) {
+            return file;
+        }
+    }
+    refuse_missing(l, node, name);
+    return NULL;
+}
+
+/* The key table's format has checked that the folder is there. */
+char *plugin_find_folder(struct loader *l, const struct yaml_node *node, const char *name)
+{
+    (void)node;
+    return arena_text(l->arena, name, strlen(name));
+}
+
+static bool is_allowed(const struct config_plugin_form *form, bool in_chain)
+{
+    return in_chain ? form->in_chain : form->is_handler;
+}
+
+/* "`lua` or `static`": the forms that may stand here. */
+static void list_forms(bool in_chain, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < keys_form_count && used < size; i++) {
+        if (is_allowed(&keys_forms[i], in_chain)) {
+            int length = snprintf(out + used, size - used, "%s`%s`", used > 0 ? " or " : "",
+                                  keys_forms[i].word);
+            used += length > 0 ? (size_t)length : 0;
+        }
+    }
+}
+
+static void refuse_formless(struct loader *l, const struct yaml_node *node, bool in_chain)
+{
+    char valid[NAME_BYTES];
+    list_forms(in_chain, valid, sizeof(valid));
+    if (node->children == NULL) {
+        problems_add(l->problems, node->line, node->column, "names no plugin; expected %s", valid);
+        return;
+    }
+    const struct yaml_node *key = node->children->key;
+    struct suggestion nearest = {.word = key->text};
+    for (size_t i = 0; i < keys_form_count; i++) {
+        if (is_allowed(&keys_forms[i], in_chain)) {
+            suggest_offer(&nearest, keys_forms[i].word);
+        }
+    }
+    if (nearest.nearest != NULL) {
+        problems_add(l->problems, key->line, key->column,
+                     "unknown kind of plugin `%.60s`, did you mean `%s`?", key->text,
+                     nearest.nearest);
+    } else {
+        problems_add(l->problems, key->line, key->column,
+                     "unknown kind of plugin `%.60s`, expected %s", key->text, valid);
+    }
+}
+
+/* The one form whose word is a key of the mapping; NULL after noting a problem. */
+static const struct config_plugin_form *choose_form(struct loader *l, const struct yaml_node *node,
+                                                    bool in_chain)
+{
+    const struct config_plugin_form *chosen = NULL;
+    for (size_t i = 0; i < keys_form_count; i++) {
+        const struct config_plugin_form *form = &keys_forms[i];
+        const struct yaml_node *key = yaml_tree_get_key(node, form->word);
+        if (key != NULL && chosen != NULL) {
+            problems_add(l->problems, key->line, key->column, "names both `%s` and `%s`",
+                         chosen->word, form->word);
+            return NULL;
+        }
+        chosen = key != NULL ? form : chosen;
+    }
+    if (chosen == NULL) {
+        refuse_formless(l, node, in_chain);
+        return NULL;
+    }
+    if (!is_allowed(chosen, in_chain)) {
+        const struct yaml_node *key = yaml_tree_get_key(node, chosen->word);
+        problems_add(l->problems, key->line, key->column, "`%s` can only be %s", chosen->word,
+                     in_chain ? "a handler" : "in `plugins`");
+        return NULL;
+    }
+    return chosen;
+}
+
+/* The settings of a form are its free mapping where it has one, else its other keys. */
+static char *make_settings(struct loader *l, const struct config_plugin_form *form, void *values)
+{
+    for (size_t i = 0; i < form->section->key_count; i++) {
+        if (form->section->keys[i].type == KEY_FREE) {
+            return *(char **)((char *)values + form->section->keys[i].offset);
+        }
+    }
+    struct buffer json = {0};
+    char *text = NULL;
+    if (settings_from_section(form->section, values, form->name_offset, &json) == WEIR_OK) {
+        text = arena_text(l->arena, (const char *)json.data, json.size);
+    } else {
+        l->arena->exhausted = true;
+    }
+    buffer_free(&json);
+    return text;
+}
+
+static void load_form(struct loader *l, const struct config_plugin_form *form,
+                      const struct yaml_node *node, struct config_plugin *out)
+{
+    void *values = arena_alloc(l->arena, form->section->size);
+    if (values == NULL) {
+        return;
+    }
+    load_section(l, form->section, node, values);
+    out->kind = form->kind;
+    out->name = *(char **)((char *)values + form->name_offset);
+    out->settings_json = make_settings(l, form, values);
+    if (out->name != NULL) {
+        size_t mark = problems_enter_key(l->problems, form->word);
+        out->file = form->find(l, yaml_tree_get(node, form->word), out->name);
+        problems_leave(l->problems, mark);
+    }
+}
+
+static void load_bare(struct loader *l, const struct yaml_node *node, struct config_plugin *out)
+{
+    out->kind = CONFIG_PLUGIN_LUA;
+    out->name = load_text(l, &format_name, node);
+    out->settings_json = arena_text(l->arena, "{}", 2);
+    if (out->name != NULL) {
+        out->file = plugin_find_lua(l, node, out->name);
+    }
+}
+
+void plugin_load(struct loader *l, const struct yaml_node *node, bool in_chain,
+                 struct config_plugin *out)
+{
+    out->line = node->line;
+    if (in_chain && node->kind == YAML_SCALAR) {
+        load_bare(l, node, out);
+        return;
+    }
+    if (node->kind != YAML_MAP) {
+        load_refuse_kind(l, node,
+                         in_chain ? "a plugin's name or a mapping like `{lua: NAME}`"
+                                  : "a mapping like `{lua: NAME}` or `{static: FOLDER}`");
+        return;
+    }
+    const struct config_plugin_form *form = choose_form(l, node, in_chain);
+    if (form != NULL) {
+        load_form(l, form, node, out);
+    }
+}
