@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# The one list of Debian packages that Weir needs, and how missing ones are installed.
+#
+#   scripts/deps.sh build     what compiling needs      (scripts/run.sh, and the Dockerfile's first stage)
+#   scripts/deps.sh test      what the tests need       (scripts/test.sh)
+#   scripts/deps.sh runtime   what a built binary needs (the Dockerfile's second stage)
+#
+# Installs with apt-get what is missing, with sudo unless root, and says what. Needs no network and changes
+# nothing when all is there. An entry `package=command` counts as installed when the command exists, so that
+# a Node.js or CMake from elsewhere is left alone.
+set -euo pipefail
+
+build_packages=(
+    gcc=gcc libc6-dev cmake=cmake ninja-build=ninja pkg-config=pkg-config
+    libevent-dev libyaml-dev liblua5.4-dev libssl-dev zlib1g-dev lua-cjson
+)
+
+test_packages=(
+    "${build_packages[@]}"
+    libcmocka-dev clang=clang libclang-rt-dev clang-format=clang-format
+    nodejs=node npm=npm openssl=openssl
+)
+
+runtime_packages=(libevent-2.1-7 libyaml-0-2 liblua5.4-0 lua-cjson libssl3 zlib1g)
+
+# Ubuntu has Chromium only as a snap; there the page tests run when some Chromium is installed already.
+if grep -qs '^ID=debian' /etc/os-release; then
+    test_packages+=(chromium=chromium)
+fi
+
+is_installed() {
+    local package=${1%%=*} command=${1#*=}
+    if [[ $1 == *=* ]] && command -v "$command" >/dev/null; then
+        return 0
+    fi
+    # A multi-architecture package is listed once per architecture; one that is installed will do.
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed
+}
+
+install_missing() {
+    local entry missing=() as_root=()
+    for entry in "$@"; do
+        is_installed "$entry" || missing+=("${entry%%=*}")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        return 0
+    fi
+    if ! command -v apt-get >/dev/null; then
+        echo "Missing, by their Debian names: ${missing[*]}. There is no apt-get here; install them yourself." >&2
+        return 1
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "Missing: ${missing[*]}. Run as root: apt-get install ${missing[*]}" >&2
+            return 1
+        fi
+        as_root=(sudo)
+    fi
+    echo "Installing with apt-get: ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+case ${1:-} in
+build) install_missing "${build_packages[@]}" ;;
+test) install_missing "${test_packages[@]}" ;;
+runtime) install_missing "${runtime_packages[@]}" ;;
+*)
+    echo "usage: deps.sh build|test|runtime" >&2
+    exit 2
+    ;;
+esac
