@@ -5,12 +5,12 @@
  * at nothing: every problem is noted and loading goes on with the default. */
 #include "config/load.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/check.h"
 #include "config/format.h"
+#include "config/key_words.h"
 #include "config/plugin.h"
 #include "config/scalar.h"
 #include "config/settings.h"
@@ -26,26 +26,6 @@ static void *at_offset(void *base, size_t offset)
     return (char *)base + offset;
 }
 
-static const char *wanted_words(enum config_key_type type)
-{
-    static const char *const words[] = {
-        [KEY_SWITCH] = "`on` or `off`",
-        [KEY_COUNT] = "a whole number",
-        [KEY_SIZE] = "a size like `64KiB`",
-        [KEY_DURATION] = "a duration like `30s`",
-        [KEY_WORD] = "a word",
-        [KEY_TEXT] = "a string",
-        [KEY_TEXTS] = "a string or a list of strings",
-        [KEY_SECTION] = "a mapping",
-        [KEY_SECTION_OPTIONAL] = "a mapping",
-        [KEY_SECTIONS] = "a list of mappings",
-        [KEY_PLUGIN] = "a mapping like `{lua: echo}`",
-        [KEY_PLUGINS] = "a list of plugins",
-        [KEY_FREE] = "a mapping",
-    };
-    return words[type];
-}
-
 void load_refuse_kind(struct loader *l, const struct yaml_node *node, const char *wanted)
 {
     if (node->kind == YAML_BROKEN) {
@@ -58,37 +38,6 @@ void load_refuse_kind(struct loader *l, const struct yaml_node *node, const char
     }
     problems_add(l->problems, node->line, node->column, "expected %s, found %s", wanted,
                  yaml_tree_words(node));
-}
-
-static bool find_word(const struct config_word *words, const char *text, uint64_t *out)
-{
-    for (; words != NULL && words->name != NULL; words++) {
-        if (strcmp(words->name, text) == 0) {
-            *out = words->value;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* NULL, or what is wrong with a number of that type. */
-static const char *read_number(enum config_key_type type, const char *text, uint64_t *out)
-{
-    if (type == KEY_SIZE) {
-        return scalar_read_size(text, out);
-    }
-    return type == KEY_DURATION ? scalar_read_duration(text, out) : scalar_read_count(text, out);
-}
-
-static void write_number(enum config_key_type type, uint64_t value, char out[SCALAR_BYTES])
-{
-    if (type == KEY_SIZE) {
-        scalar_write_size(value, out);
-    } else if (type == KEY_DURATION) {
-        scalar_write_duration(value, out);
-    } else {
-        snprintf(out, SCALAR_BYTES, "%llu", (unsigned long long)value);
-    }
 }
 
 static const char *number_hint(enum config_key_type type)
@@ -107,24 +56,24 @@ static bool load_number(struct loader *l, const struct config_key *key,
     char least[SCALAR_BYTES];
     char most[SCALAR_BYTES];
     if (node->kind != YAML_SCALAR || node->text[0] == '\0') {
-        load_refuse_kind(l, node, wanted_words(key->type));
+        load_refuse_kind(l, node, key_words_wanted(key->type));
         return false;
     }
-    if (find_word(key->words, node->text, out)) {
+    if (key_words_find(key->words, node->text, out)) {
         return true;
     }
     const char *why = node->quoted && key->type == KEY_COUNT
                           ? "is in quotes, so it is a string and not a number"
-                          : read_number(key->type, node->text, &value);
+                          : key_words_read(key->type, node->text, &value);
     if (why != NULL) {
         problems_add(l->problems, node->line, node->column, "`%.*s` %s%s", SHOWN, node->text, why,
                      number_hint(key->type));
         return false;
     }
-    bool zero_is_off = value == 0 && find_word(key->words, "off", &value);
+    bool zero_is_off = value == 0 && key_words_find(key->words, "off", &value);
     if (!zero_is_off && (value < key->min || value > key->max)) {
-        write_number(key->type, key->min, least);
-        write_number(key->type, key->max, most);
+        key_words_write(key->type, key->min, least);
+        key_words_write(key->type, key->max, most);
         problems_add(l->problems, node->line, node->column, "`%.*s` is out of range: %s to %s",
                      SHOWN, node->text, least, most);
         return false;
@@ -138,27 +87,16 @@ static bool load_switch(struct loader *l, const struct yaml_node *node, bool *ou
     if (node->kind == YAML_SCALAR && !node->quoted && scalar_read_switch(node->text, out)) {
         return true;
     }
-    load_refuse_kind(l, node, wanted_words(KEY_SWITCH));
+    load_refuse_kind(l, node, key_words_wanted(KEY_SWITCH));
     return false;
-}
-
-static void list_words(const struct config_word *words, char *out, size_t size)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (const struct config_word *word = words; word->name != NULL && used < size; word++) {
-        const char *before = word == words ? "" : word[1].name == NULL ? " or " : ", ";
-        int length = snprintf(out + used, size - used, "%s`%s`", before, word->name);
-        used += length > 0 ? (size_t)length : 0;
-    }
 }
 
 static bool load_word(struct loader *l, const struct config_key *key, const struct yaml_node *node,
                       uint64_t *out)
 {
     char valid[256];
-    list_words(key->words, valid, sizeof(valid));
-    if (node->kind == YAML_SCALAR && find_word(key->words, node->text, out)) {
+    key_words_list(key->words, valid, sizeof(valid));
+    if (node->kind == YAML_SCALAR && key_words_find(key->words, node->text, out)) {
         return true;
     }
     if (node->kind != YAML_SCALAR || node->text[0] == '\0') {
@@ -184,7 +122,7 @@ char *load_text(struct loader *l, const struct config_format *format, const stru
 {
     char why[FORMAT_WHY_BYTES];
     if (node->kind != YAML_SCALAR) {
-        load_refuse_kind(l, node, wanted_words(KEY_TEXT));
+        load_refuse_kind(l, node, key_words_wanted(KEY_TEXT));
         return NULL;
     }
     if (node->text[0] == '\0') {
@@ -239,7 +177,7 @@ static void load_texts(struct loader *l, const struct config_key *key, const str
 {
     bool is_list = node->kind == YAML_LIST;
     if (!is_list && (node->kind != YAML_SCALAR || (node->text[0] == '\0' && !node->quoted))) {
-        load_refuse_kind(l, node, wanted_words(KEY_TEXTS));
+        load_refuse_kind(l, node, key_words_wanted(KEY_TEXTS));
         return;
     }
     out->items = arena_alloc(l->arena, (is_list ? node->count : 1) * sizeof(out->items[0]));
@@ -280,7 +218,7 @@ static void read_section_node(struct loader *l, const struct config_section *sec
         return;
     }
     if (!section->switchable) {
-        load_refuse_kind(l, node, wanted_words(KEY_SECTION));
+        load_refuse_kind(l, node, key_words_wanted(KEY_SECTION));
     } else if (node->kind != YAML_SCALAR || node->quoted || !scalar_read_switch(node->text, on)) {
         load_refuse_kind(l, node, "`on`, `off` or a mapping");
     }
@@ -332,7 +270,7 @@ static void load_item(struct loader *l, const struct config_key *key, const stru
     if (key->type == KEY_PLUGINS) {
         plugin_load(l, node, true, out);
     } else if (node->kind != YAML_MAP) {
-        load_refuse_kind(l, node, wanted_words(KEY_SECTION));
+        load_refuse_kind(l, node, key_words_wanted(KEY_SECTION));
     } else {
         set_line(key->section, node, out);
         load_section(l, key->section, node, out);
@@ -346,7 +284,7 @@ static void load_items(struct loader *l, const struct config_key *key, const str
     bool plugins = key->type == KEY_PLUGINS;
     size_t size = plugins ? sizeof(struct config_plugin) : key->section->size;
     if (node->kind != YAML_LIST) {
-        load_refuse_kind(l, node, wanted_words(key->type));
+        load_refuse_kind(l, node, key_words_wanted(key->type));
         return;
     }
     if (node->count == 0) {
@@ -374,7 +312,7 @@ static void load_free(struct loader *l, const struct yaml_node *node, char **out
 {
     struct buffer json = {0};
     if (node != NULL && node->kind != YAML_MAP) {
-        load_refuse_kind(l, node, wanted_words(KEY_FREE));
+        load_refuse_kind(l, node, key_words_wanted(KEY_FREE));
         node = NULL;
     }
     enum weir_err err = node != NULL ? settings_from_node(node, l->problems, &json)
@@ -402,14 +340,14 @@ static void load_plain(struct loader *l, const struct config_key *key, const str
     }
     if (key->type == KEY_WORD) {
         good = node != NULL && load_word(l, key, node, &value);
-        WEIR_CHECK(good || find_word(key->words, key->fallback, &value));
+        WEIR_CHECK(good || key_words_find(key->words, key->fallback, &value));
         unsigned word = (unsigned)value; /* what gcc and clang make an enum of */
         memcpy(out, &word, sizeof(word));
         return;
     }
     good = node != NULL && load_number(l, key, node, &value);
-    WEIR_CHECK(good || find_word(key->words, key->fallback, &value) ||
-               read_number(key->type, key->fallback, &value) == NULL);
+    WEIR_CHECK(good || key_words_find(key->words, key->fallback, &value) ||
+               key_words_read(key->type, key->fallback, &value) == NULL);
     memcpy(out, &value, sizeof(value));
 }
 

@@ -9,7 +9,6 @@
 struct buffer;
 struct config_section;
 struct problems;
-struct span;
 struct yaml_node;
 
 /* Appends `node` as JSON. Unquoted scalars have the types of YAML 1.2's core schema, with `on` and
@@ -22,8 +21,5 @@ WEIR_MUST enum weir_err settings_from_node(const struct yaml_node *node, struct 
 WEIR_MUST enum weir_err settings_from_section(const struct config_section *section,
                                               const void *values, size_t skip_offset,
                                               struct buffer *out);
-
-/* Appends a JSON string with its quotes. */
-WEIR_MUST enum weir_err settings_write_text(struct buffer *out, const char *text);
 
 #endif

@@ -1,0 +1,256 @@
+/* The reference page, printed from the key table: what a key is called, what it takes, what it is
+ * without, and what for. The only prose of its own is the introduction.
+ *
+ * Called by `weir --reference`; docs/configuration.md is its output, and a test compares them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "config/format.h"
+#include "config/key_words.h"
+#include "config/keys.h"
+#include "config/writer.h"
+
+enum {
+    PATH_BYTES = 256,
+    CELL_BYTES = 512
+};
+
+static const char introduction[] =
+    "# Configuration\n"
+    "\n"
+    "<!-- Made by `weir --reference`; do not edit. -->\n"
+    "\n"
+    "Weir reads one YAML file, by default `conf/weir.yaml`; `weir -c FILE` names another, and\n"
+    "`weir -t` checks it and exits. Relative paths in the file are relative to the folder that "
+    "Weir\n"
+    "is started in.\n"
+    "\n"
+    "The file is read strictly. An unknown key, a value of the wrong type, a name that leads "
+    "nowhere\n"
+    "or a missing file is an error, and all errors are listed at once:\n"
+    "\n"
+    "```text\n"
+    "conf/weir.yaml:9:7: routes[0].websocket.keep_alive_intervall: unknown key, did you mean "
+    "`keep_alive_interval`?\n"
+    "conf/weir.yaml:12:20: routes[0].handler.lua: plugin `ecoh` not found in plugins; did you mean "
+    "`echo`?\n"
+    "```\n"
+    "\n"
+    "An editor that knows JSON Schema can say the same while you type: the first line of the "
+    "files\n"
+    "in `conf/` names [weir.schema.json](../conf/weir.schema.json).\n"
+    "\n"
+    "## Values\n"
+    "\n"
+    "| type | written as |\n"
+    "| --- | --- |\n"
+    "| switch | `on` or `true`, `off` or `false` |\n"
+    "| count | a whole number |\n"
+    "| size | a whole number of bytes, or one with `B`, `KiB`, `MiB` or `GiB`: `64KiB` |\n"
+    "| duration | a whole number with `ms`, `s`, `m` or `h`: `250ms`, `30s`, `1h` |\n"
+    "| list | `[a, b]`, or an item on each line after `- `; a list of one may be written without "
+    "brackets |\n"
+    "\n"
+    "**Environment variables.** In any value, `${NAME}` is replaced by the variable's text, and\n"
+    "`${NAME:-default}` by the default where the variable is not set or empty. Without a default, "
+    "a\n"
+    "variable that is not set is an error. `$${` stands for a literal `${`.\n"
+    "\n"
+    "**Anchors.** A value marked `&name` can be used again as `*name`. Merge keys (`<<`) and tags\n"
+    "(`!!str`) are not supported. A key that is written twice is an error.\n"
+    "\n"
+    "**A plugin's own settings** (`config`) are passed on as they are, with the types of YAML "
+    "1.2:\n"
+    "`5` is a number, `\"5\"` a string, and `on` and `off` are booleans, as everywhere in this "
+    "file.\n"
+    "\n";
+
+static bool has_section(const struct config_key *key)
+{
+    return key->type == KEY_SECTION || key->type == KEY_SECTION_OPTIONAL ||
+           key->type == KEY_SECTIONS;
+}
+
+/* GitHub's anchor of a heading made of letters and spaces. */
+static void write_link(struct writer *w, const char *title)
+{
+    writer_print(w, "[%s](#", title);
+    for (const char *at = title; *at != '\0'; at++) {
+        char lower = *at >= 'A' && *at <= 'Z' ? (char)(*at | 0x20) : *at;
+        writer_print(w, "%c", lower == ' ' ? '-' : lower);
+    }
+    writer_text(w, ")");
+}
+
+static void write_number_type(struct writer *w, const struct config_key *key, const char *name)
+{
+    char least[SCALAR_BYTES];
+    char most[SCALAR_BYTES];
+    char words[CELL_BYTES];
+    key_words_write(key->type, key->min, least);
+    key_words_write(key->type, key->max, most);
+    writer_print(w, "%s, %s to %s", name, least, most);
+    if (key->words != NULL) {
+        key_words_list(key->words, words, sizeof(words));
+        writer_print(w, ", or %s", words);
+    }
+}
+
+static void write_type(struct writer *w, const struct config_key *key)
+{
+    const char *form = key->format != NULL ? key->format->name : "text";
+    char words[CELL_BYTES];
+    switch (key->type) {
+    case KEY_SWITCH:
+        writer_text(w, "switch");
+        break;
+    case KEY_COUNT:
+        write_number_type(w, key, "count");
+        break;
+    case KEY_SIZE:
+        write_number_type(w, key, "size");
+        break;
+    case KEY_DURATION:
+        write_number_type(w, key, "duration");
+        break;
+    case KEY_WORD:
+        key_words_list(key->words, words, sizeof(words));
+        writer_text(w, words);
+        break;
+    case KEY_TEXT:
+        writer_text(w, form);
+        break;
+    case KEY_TEXTS:
+        writer_print(w, "list: %s", form);
+        break;
+    case KEY_SECTION:
+    case KEY_SECTION_OPTIONAL:
+        write_link(w, key->section->title);
+        writer_text(w, key->section->switchable ? ", or a switch" : "");
+        break;
+    case KEY_SECTIONS:
+        writer_text(w, "list: ");
+        write_link(w, key->section->title);
+        break;
+    case KEY_PLUGIN:
+        write_link(w, "Handlers and plugins");
+        break;
+    case KEY_PLUGINS:
+        writer_text(w, "list: ");
+        write_link(w, "Handlers and plugins");
+        break;
+    case KEY_FREE:
+        writer_text(w, "mapping");
+        break;
+    }
+}
+
+static void write_default(struct writer *w, const struct config_key *key)
+{
+    if (key->required) {
+        writer_text(w, "**required**");
+    } else if (key->fallback != NULL && key->type == KEY_TEXTS) {
+        writer_print(w, "`[%s]`", key->fallback);
+    } else if (key->fallback != NULL) {
+        writer_print(w, "`%s`", key->fallback);
+    } else if (key->type == KEY_TEXTS || key->type == KEY_PLUGINS || key->type == KEY_SECTIONS) {
+        writer_text(w, "`[]`");
+    } else if (key->type == KEY_SECTION) {
+        writer_text(w, "all defaults");
+    } else if (key->type == KEY_FREE) {
+        writer_text(w, "`{}`");
+    } else {
+        writer_text(w, "none");
+    }
+}
+
+static void write_table(struct writer *w, const struct config_section *section)
+{
+    writer_text(w, "| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    for (size_t i = 0; i < section->key_count; i++) {
+        const struct config_key *key = &section->keys[i];
+        writer_print(w, "| `%s` | ", key->name);
+        write_type(w, key);
+        writer_text(w, " | ");
+        write_default(w, key);
+        writer_print(w, " | %s |\n", key->doc);
+    }
+    writer_text(w, "\n");
+}
+
+/* A section and what lies below it; `path` is where it stands, "" for the root. */
+static void write_section(struct writer *w, const struct config_section *section, const char *path)
+{
+    writer_print(w, "## %s\n\n", section->title);
+    if (path[0] != '\0') {
+        writer_print(w, "`%s`\n\n", path);
+    }
+    writer_print(w, "%s\n\n", section->doc);
+    write_table(w, section);
+    for (size_t i = 0; i < section->key_count; i++) {
+        const struct config_key *key = &section->keys[i];
+        char below[PATH_BYTES];
+        snprintf(below, sizeof(below), "%s%s%s%s", path, path[0] != '\0' ? "." : "", key->name,
+                 key->type == KEY_SECTIONS ? "[]" : "");
+        if (has_section(key)) {
+            write_section(w, key->section, below);
+        }
+    }
+}
+
+static void write_forms(struct writer *w)
+{
+    writer_text(w, "## Handlers and plugins\n\n"
+                   "`routes[].handler`, `routes[].plugins[]`\n\n"
+                   "A mapping of one kind of plugin to a name, with its other keys beside it. The\n"
+                   "handler ends the chain; plugins stand before it.\n\n");
+    for (size_t i = 0; i < keys_form_count; i++) {
+        const struct config_plugin_form *form = &keys_forms[i];
+        const char *where = form->in_chain ? "a handler or a plugin" : "a handler";
+        writer_print(w, "### %s\n\n`%s: …`, as %s\n\n%s\n\n", form->section->title, form->word,
+                     form->is_handler ? where : "a plugin", form->section->doc);
+        write_table(w, form->section);
+    }
+}
+
+static void write_example(struct writer *w, const struct config_section *section, unsigned indent,
+                          bool in_list);
+
+static void write_example_key(struct writer *w, const struct config_key *key, unsigned indent)
+{
+    if (has_section(key)) {
+        bool list = key->type == KEY_SECTIONS;
+        writer_print(w, "%s:\n", key->name);
+        write_example(w, key->section, indent + (list ? 4 : 2), list);
+        return;
+    }
+    const char *value = key->example != NULL ? key->example : key->fallback;
+    bool quoted = key->type == KEY_WORD && scalar_kind_of(value) != SCALAR_TEXT;
+    writer_print(w, quoted ? "%s: \"%s\"\n" : "%s: %s\n", key->name, value);
+}
+
+/* Every key once, with its example or else its default. */
+static void write_example(struct writer *w, const struct config_section *section, unsigned indent,
+                          bool in_list)
+{
+    for (size_t i = 0; i < section->key_count; i++) {
+        bool dash = in_list && i == 0;
+        writer_print(w, "%*s%s", (int)(dash ? indent - 2 : indent), "", dash ? "- " : "");
+        write_example_key(w, &section->keys[i], indent);
+    }
+}
+
+enum weir_err config_reference(struct buffer *out)
+{
+    struct writer w = {.out = out};
+    writer_text(&w, introduction);
+    write_section(&w, &keys_root, "");
+    write_forms(&w);
+    writer_text(&w, "## All keys in one example\n\n"
+                    "Every key, with its default or with an example of a value. A real file needs\n"
+                    "only `listen` and `routes`.\n\n```yaml\n");
+    write_example(&w, &keys_root, 0, false);
+    writer_text(&w, "```\n");
+    return w.err;
+}
