@@ -169,7 +169,7 @@ static void write_value(struct writer *w, const struct config_key *key, const vo
         write_texts(w, value);
         break;
     default:
-        WEIR_CHECK(!"a form's section has no sections of its own");
+        WEIR_CHECK(key->type < KEY_SECTION); /* a form's section has no sections of its own */
     }
 }
 
