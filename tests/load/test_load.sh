@@ -83,7 +83,7 @@ expect 'a publisher that hears itself is noticed' 1 'publisher heard' \
     load fanout --connections 20 --publish-path /publish
 
 fault() {
-    start "$programs/weir-mirror" "$address" "$1" ${3:-}
+    start "$programs/weir-mirror" "$address" "$1" ${3:+"$3"}
     expect "fault $1${3:+, $3}" 1 "$2" load "${4:-echo}" --connections 10 --parallel 10 --depth 2
 }
 fault flip-first 'other bytes'
