@@ -6,7 +6,7 @@ install(DIRECTORY plugins www DESTINATION ${CMAKE_INSTALL_DATADIR}/weir
         PATTERN "*.c" EXCLUDE)
 # A certificate that somebody made in conf/tls is theirs.
 install(DIRECTORY conf/ DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/weir
-        FILES_MATCHING PATTERN "*.yaml" PATTERN "tls" EXCLUDE)
+        FILES_MATCHING PATTERN "*.yaml" PATTERN "*.json" PATTERN "tls" EXCLUDE)
 install(FILES docs/weir.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}
         FILES_MATCHING PATTERN "*.md")

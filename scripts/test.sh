@@ -189,10 +189,14 @@ step_tsan() {
 step_release() {
     build_preset release || return
     local weir=build/release/weir file made=$logs/installed
-    for file in conf/*.yaml; do
-        [ -e "$file" ] && check "$file is valid" "$weir" -t -c "$file"
-    done
     rm -rf "$made"
+    bash scripts/dev-cert.sh -o "$made/tls" >/dev/null
+    for file in conf/*.yaml; do
+        check "$file is valid" env WEIR_CERTIFICATE="$made/tls/cert.pem" WEIR_PRIVATE_KEY="$made/tls/key.pem" \
+            "$weir" -t -c "$file"
+    done
+    check 'conf/weir.schema.json is what weir --schema prints' cmp conf/weir.schema.json <("$weir" --schema)
+    check 'docs/configuration.md is what weir --reference prints' cmp docs/configuration.md <("$weir" --reference)
     check 'cmake --install works' cmake --install build/release --prefix "$made"
     for file in bin/weir include/weir/plugin.h share/weir/plugins/echo.lua share/weir/www/index.html \
         etc/weir/weir.yaml share/man/man8/weir.8 share/doc/weir/LICENSE; do
@@ -244,6 +248,8 @@ step_clang() {
     check 'configuring with clang' configure clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug \
         -DWEIR_TESTS=ON -DWEIR_LOAD=$load
     check 'building with clang' cmake --build build/clang -j "$jobs" -- --quiet
+    [ $load = OFF ] || check 'the load generator finds the faults of a bad server' \
+        ctest --test-dir build/clang --output-on-failure --no-tests=error -R '^load/'
 }
 
 # --- run them -------------------------------------------------------------------------------------------------
