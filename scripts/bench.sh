@@ -85,8 +85,9 @@ read_arguments() {
             shift
             ;;
         *)
-            sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
-            exit 2
+            sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+            [ "$1" = --help ] && exit 0
+            give_up "unknown argument '$1'"
             ;;
         esac
         shift
