@@ -12,11 +12,11 @@ COPY gateway gateway
 COPY plugins plugins
 COPY conf conf
 COPY www www
-RUN cmake --preset release && cmake --build --preset release && strip build/release/weir
+RUN cmake --preset release -G Ninja && cmake --build --preset release && strip build/release/weir
 
 FROM debian:bookworm-slim
 COPY scripts/deps.sh scripts/healthcheck.sh /usr/local/lib/weir/
-RUN bash /usr/local/lib/weir/deps.sh runtime && rm -rf /var/lib/apt/lists/* \
+RUN bash /usr/local/lib/weir/deps.sh runtime && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
     && useradd --system --uid 10001 --home-dir /srv/weir --shell /usr/sbin/nologin weir
 WORKDIR /srv/weir
 # conf/weir.yaml names plugins/ and www/ relative to the working directory.
