@@ -163,18 +163,18 @@ async function launch(config, { files, args, env, host, portCount, timeoutMs, re
   }
   const addresses = ports.map((port) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
   writeFiles(dir, files);
-  fs.writeFileSync(path.join(dir, 'weir.yaml'), config({ address: addresses[0], addresses, ports, dir, root }));
+  const yaml = config({ address: addresses[0], addresses, ports, dir, root });
+  fs.writeFileSync(path.join(dir, 'weir.yaml'), yaml);
   const child = spawn(binary, ['-c', 'weir.yaml', ...args], {
     cwd: dir,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const weir = new Weir(child, dir, host, ports);
+  const quiet = /^log_level: *(warn|error)/m.test(yaml); // then it does not say that it listens
+  const listens = async () => (quiet || weir.log.includes('listening on')) && (await canConnect(ports[0], host));
   try {
-    await waitFor(
-      async () => weir.exit || (ready ? ready(weir) : weir.log.includes('listening on') && (await canConnect(ports[0], host))),
-      { timeoutMs, what: 'the gateway to listen' },
-    );
+    await waitFor(() => weir.exit || (ready || listens)(weir), { timeoutMs, what: 'the gateway to listen' });
   } catch (error) {
     child.kill('SIGKILL');
     error.message += `; its log:\n${weir.log}`;
