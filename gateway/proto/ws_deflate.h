@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
-/* What is offered, accepted, or in force. Window bits 8..15 on the wire; 8 from a peer is answered
- * as zlib can (see .c). */
+/* What is configured, or in force. 8 stands on the wire only: an offer that limits our window to 8
+ * bits is declined, and a client that limits its own to 8 is inflated with 9 (see .c). */
 struct ws_deflate_params {
     bool server_no_context_takeover;
     bool client_no_context_takeover;
@@ -27,7 +27,8 @@ enum {
  * list value (section 5.1; several fields are joined with commas by the caller). `ours` is the
  * configured most: takeover flags that we set are always asked for, window bits are upper bounds.
  * An offer with an unknown, duplicate or malformed parameter is declined (passed over), never an
- * error. True: `*agreed` holds and `response` is the terminated value to answer with. */
+ * error. A client that does not offer client_max_window_bits cannot be limited: 15 is agreed then.
+ * True: `*agreed` holds and `response` is the terminated value to answer with. Any thread. */
 bool ws_deflate_negotiate(struct span offers, const struct ws_deflate_params *ours,
                           struct ws_deflate_params *agreed,
                           char response[WS_DEFLATE_RESPONSE_BYTES]);
@@ -36,7 +37,8 @@ struct ws_deflater; /* opaque: a z_stream that compresses */
 struct ws_inflater; /* opaque: a z_stream that inflates */
 
 /* Given; NULL when memory is out. One serves one session with context takeover, or all sessions of
- * one worker and one window size without. */
+ * one worker and one window size without. `window_bits` 9..15 as agreed, or more for an inflater;
+ * `level` 0..9, or -1 for zlib's default. For one thread at a time. */
 struct ws_deflater *ws_deflater_new(int window_bits, int level);
 struct ws_inflater *ws_inflater_new(int window_bits);
 void ws_deflater_free(struct ws_deflater **deflater);
@@ -50,7 +52,8 @@ WEIR_MUST enum weir_err ws_deflater_message(struct ws_deflater *deflater, struct
 
 /* Appends the inflated form of one whole compressed message (section 7.2.2). WEIR_ELIMIT as soon as
  * the output would pass `max_size` bytes, with no more inflated than that; WEIR_EPROTO for bytes
- * that are not deflate; WEIR_ENOMEM. */
+ * that are not deflate, or do not end with a block; WEIR_ENOMEM. An error leaves `out` with what it
+ * held before, and the window forgotten. An empty `in` is an empty message. */
 WEIR_MUST enum weir_err ws_inflater_message(struct ws_inflater *inflater, struct span in,
                                             bool keep_context, uint64_t max_size,
                                             struct buffer *out);
