@@ -12,7 +12,7 @@ set -euo pipefail
 
 build_packages=(
     gcc=gcc libc6-dev cmake=cmake ninja-build=ninja pkg-config=pkg-config
-    libevent-dev libyaml-dev liblua5.4-dev libssl-dev zlib1g-dev lua-cjson
+    libevent-dev libyaml-dev liblua5.4-dev libssl-dev zlib1g-dev libjansson-dev lua-cjson
 )
 
 test_packages=(
@@ -21,7 +21,7 @@ test_packages=(
     nodejs=node npm=npm openssl=openssl
 )
 
-runtime_packages=(libevent-2.1-7 libyaml-0-2 liblua5.4-0 lua-cjson libssl3 zlib1g)
+runtime_packages=(libevent-2.1-7 libyaml-0-2 liblua5.4-0 lua-cjson libssl3 zlib1g libjansson4)
 
 # Ubuntu has Chromium only as a snap; there the page tests run when some Chromium is installed already.
 if grep -qs '^ID=debian' /etc/os-release; then

@@ -1,0 +1,111 @@
+/* A thin cover over libjansson, so that handlers ask for a key, a type and a fallback, and every
+ * wrong type is answered with the same words.
+ * Called by handlers/ in their load callbacks; nothing reads settings while requests run. */
+#include "base/settings.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct settings {
+    json_t *object;
+};
+
+static enum weir_err parse(const char *json, char *error, size_t error_size, json_t **object)
+{
+    json_error_t problem;
+    json_t *value = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
+    if (value == NULL) {
+        if (json_error_code(&problem) == json_error_out_of_memory) {
+            return WEIR_ENOMEM;
+        }
+        snprintf(error, error_size, "the settings are not JSON: %s", problem.text);
+        return WEIR_EINVAL;
+    }
+    if (!json_is_object(value)) {
+        json_decref(value);
+        snprintf(error, error_size, "the settings are not a JSON object");
+        return WEIR_EINVAL;
+    }
+    *object = value;
+    return WEIR_OK;
+}
+
+enum weir_err settings_open(const char *json, char *error, size_t error_size,
+                            struct settings **settings)
+{
+    struct settings *made = calloc(1, sizeof(*made));
+    if (made == NULL) {
+        return WEIR_ENOMEM;
+    }
+    enum weir_err err = parse(json, error, error_size, &made->object);
+    if (err != WEIR_OK) {
+        free(made);
+        return err;
+    }
+    *settings = made;
+    return WEIR_OK;
+}
+
+void settings_close(struct settings **settings)
+{
+    if (*settings != NULL) {
+        json_decref((*settings)->object);
+        free(*settings);
+        *settings = NULL;
+    }
+}
+
+enum weir_err settings_text(const struct settings *settings, const char *key, const char *fallback,
+                            char *error, size_t error_size, const char **text)
+{
+    const json_t *value = json_object_get(settings->object, key);
+    if (value == NULL) {
+        *text = fallback;
+        return WEIR_OK;
+    }
+    /* jansson refuses \u0000 in texts unless asked not to, so this one is whole. */
+    if (!json_is_string(value)) {
+        snprintf(error, error_size, "`%s` is not a text", key);
+        return WEIR_EINVAL;
+    }
+    *text = json_string_value(value);
+    return WEIR_OK;
+}
+
+enum weir_err settings_switch(const struct settings *settings, const char *key, bool fallback,
+                              char *error, size_t error_size, bool *value)
+{
+    const json_t *found = json_object_get(settings->object, key);
+    if (found != NULL && !json_is_boolean(found)) {
+        snprintf(error, error_size, "`%s` is not on or off", key);
+        return WEIR_EINVAL;
+    }
+    *value = found == NULL ? fallback : json_is_true(found);
+    return WEIR_OK;
+}
+
+static bool is_among(const char *name, const char *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(name, keys[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum weir_err settings_allow(const struct settings *settings, const char *const *keys, size_t count,
+                             char *error, size_t error_size)
+{
+    for (void *at = json_object_iter(settings->object); at != NULL;
+         at = json_object_iter_next(settings->object, at)) {
+        const char *name = json_object_iter_key(at);
+        if (!is_among(name, keys, count)) {
+            snprintf(error, error_size, "unknown setting `%s`", name);
+            return WEIR_EINVAL;
+        }
+    }
+    return WEIR_OK;
+}
