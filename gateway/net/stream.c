@@ -1,0 +1,232 @@
+/* The part that plain and TLS share: the queue, and which readiness the loop is asked for. Called
+ * by session/ for clients and by upstream/ for backends. It never reads ahead and never keeps
+ * input. */
+#include "net/stream.h"
+
+#include <event2/buffer.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+enum {
+    FLUSH_PIECES = 16
+};
+
+static void stream_event(evutil_socket_t fd, short what, void *context);
+
+static void watch(struct stream *stream)
+{
+    bool queued = stream_queued(stream) > 0;
+    short wanted = EV_PERSIST;
+    if (stream->reading || (queued && stream->write_wants_read)) {
+        wanted |= EV_READ;
+    }
+    if ((queued && !stream->write_wants_read) || (stream->reading && stream->read_wants_write)) {
+        wanted |= EV_WRITE;
+    }
+    if (stream->watching && wanted == stream->interest) {
+        return;
+    }
+    if (stream->watching) {
+        event_del(&stream->event);
+        stream->watching = false;
+    }
+    stream->interest = wanted;
+    if (wanted != EV_PERSIST) {
+        event_assign(&stream->event, loop_base(stream->loop), stream->fd, wanted, stream_event,
+                     stream);
+        stream->watching = event_add(&stream->event, NULL) == 0;
+    }
+}
+
+void stream_open(struct stream *stream, struct loop *loop, int fd, stream_ready_fn ready)
+{
+    memset(stream, 0, sizeof *stream);
+    stream->loop = loop;
+    stream->fd = fd;
+    stream->ready = ready;
+    stream->ops = &stream_plain_ops;
+    event_assign(&stream->event, loop_base(loop), fd, EV_READ | EV_PERSIST, stream_event, stream);
+}
+
+void stream_close(struct stream *stream)
+{
+    if (stream->fd < 0) {
+        return;
+    }
+    event_del(&stream->event); /* also takes back a wake-up that is under way */
+    stream->watching = false;
+    stream->ops->close(stream);
+    if (stream->queue != NULL) {
+        evbuffer_free(stream->queue);
+        stream->queue = NULL;
+    }
+    close(stream->fd);
+    stream->fd = -1;
+}
+
+bool stream_is_open(const struct stream *stream)
+{
+    return stream->fd >= 0;
+}
+
+enum weir_err stream_read(struct stream *stream, void *bytes, size_t size, size_t *got)
+{
+    stream->read_wants_write = false;
+    enum weir_err err = stream->ops->read(stream, bytes, size, got);
+    if (stream->read_wants_write) {
+        watch(stream);
+    }
+    return err;
+}
+
+bool stream_has_pending(const struct stream *stream)
+{
+    return stream->ops->has_pending(stream);
+}
+
+void stream_set_reading(struct stream *stream, bool on)
+{
+    if (stream->reading != on && stream_is_open(stream)) {
+        stream->reading = on;
+        watch(stream);
+    }
+}
+
+void stream_wake(struct stream *stream)
+{
+    if (stream->watching && stream_is_open(stream)) {
+        event_active(&stream->event, EV_READ, 0);
+    }
+}
+
+size_t stream_queued(const struct stream *stream)
+{
+    return stream->queue != NULL ? evbuffer_get_length(stream->queue) : 0;
+}
+
+static enum weir_err enqueue(struct stream *stream, const struct iovec *pieces, int count,
+                             size_t skip)
+{
+    if (stream->queue == NULL) {
+        stream->queue = evbuffer_new();
+        if (stream->queue == NULL) {
+            return WEIR_ENOMEM;
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        size_t size = pieces[i].iov_len;
+        size_t from = skip < size ? skip : size;
+        skip -= from;
+        if (evbuffer_add(stream->queue, (const char *)pieces[i].iov_base + from, size - from) < 0) {
+            return WEIR_ENOMEM;
+        }
+    }
+    return WEIR_OK;
+}
+
+static void drop_empty_queue(struct stream *stream)
+{
+    if (stream->queue != NULL && evbuffer_get_length(stream->queue) == 0) {
+        evbuffer_free(stream->queue);
+        stream->queue = NULL;
+    }
+}
+
+/* Sends what the kernel takes of the queue. WEIR_AGAIN while some of it stays. */
+static enum weir_err flush(struct stream *stream)
+{
+    while (stream_queued(stream) > 0) {
+        struct evbuffer_iovec pieces[FLUSH_PIECES];
+        size_t took = 0;
+        int count = evbuffer_peek(stream->queue, -1, NULL, pieces, FLUSH_PIECES);
+        if (count > FLUSH_PIECES) {
+            count = FLUSH_PIECES;
+        }
+        stream->write_wants_read = false;
+        enum weir_err err = stream->ops->write(stream, pieces, count, &took);
+        if (err != WEIR_OK) {
+            return err;
+        }
+        evbuffer_drain(stream->queue, took);
+    }
+    drop_empty_queue(stream);
+    return WEIR_OK;
+}
+
+static size_t size_of(const struct iovec *pieces, int count)
+{
+    size_t total = 0;
+    for (int i = 0; i < count; i++) {
+        total += pieces[i].iov_len;
+    }
+    return total;
+}
+
+enum weir_err stream_write(struct stream *stream, const struct iovec *pieces, int count)
+{
+    size_t took = 0;
+    if (!stream_is_open(stream) || stream->shut) {
+        return WEIR_ECLOSED;
+    }
+    if (stream_queued(stream) == 0) {
+        stream->write_wants_read = false;
+        enum weir_err err = stream->ops->write(stream, pieces, count, &took);
+        if (err == WEIR_OK && took == size_of(pieces, count)) {
+            return WEIR_OK;
+        }
+        if (err != WEIR_OK && err != WEIR_AGAIN) {
+            return err;
+        }
+    }
+    enum weir_err err = enqueue(stream, pieces, count, took);
+    watch(stream);
+    return err;
+}
+
+void stream_shutdown(struct stream *stream)
+{
+    if (stream_is_open(stream) && !stream->shut) {
+        stream->shut = true;
+        if (stream_queued(stream) == 0) {
+            stream->ops->shutdown(stream);
+        }
+    }
+}
+
+static bool flush_on_event(struct stream *stream)
+{
+    if (stream_queued(stream) == 0) {
+        return false;
+    }
+    enum weir_err err = flush(stream);
+    if (err == WEIR_OK && stream->shut) {
+        stream->ops->shutdown(stream);
+    }
+    if (err != WEIR_OK && err != WEIR_AGAIN) {
+        /* The owner learns of it by reading; the queue can go nowhere. */
+        evbuffer_drain(stream->queue, evbuffer_get_length(stream->queue));
+        drop_empty_queue(stream);
+        stream->shut = true;
+    }
+    watch(stream);
+    return true;
+}
+
+static void stream_event(evutil_socket_t fd, short what, void *context)
+{
+    struct stream *stream = context;
+    (void)fd;
+    WEIR_CHECK(stream_is_open(stream));
+    bool writable = flush_on_event(stream);
+    bool readable = stream->reading && ((what & EV_READ) != 0 || stream->read_wants_write);
+    if (readable || writable) {
+        stream->ready(stream, readable, writable);
+    }
+}
+
+bool stream_is_tls(const struct stream *stream)
+{
+    return stream->tls != NULL;
+}

@@ -1,0 +1,233 @@
+/* The receiving half of the WebSocket peer: pieces from the decoder to whole messages for the
+ * chain, and answers to control frames. A message that lies whole in one frame is handed on where
+ * it is; only split ones are put together. Called by the connection; it never reads the socket
+ * itself. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "proto/utf8.h"
+#include "proto/ws_close.h"
+#include "session/output.h"
+#include "session/session_internal.h"
+
+enum {
+    DIRECT_BYTES = 16 * 1024, /* a frame with less to come is not worth a read of its own */
+    NOT_UTF8_CODE = 1007,
+    TOO_BIG_CODE = 1009
+};
+
+static enum close_reason reason_of(uint16_t code)
+{
+    switch (code) {
+    case NOT_UTF8_CODE:
+        return WEIR_CLOSE_NOT_UTF8;
+    case TOO_BIG_CODE:
+        return WEIR_CLOSE_TOO_BIG;
+    default:
+        return WEIR_CLOSE_PROTOCOL;
+    }
+}
+
+/* RFC 6455, section 7.1.7: tell why, and hang up without waiting for an answer from somebody who
+ * breaks rules. */
+static void fail(struct weir_session *session, uint16_t code, const char *why)
+{
+    log_debug("peer", "session %llu: %u %s", (unsigned long long)session_id(session), code, why);
+    peer_send_close(session, code, span_of(why));
+    connection_finish(session->connection, reason_of(code));
+}
+
+static void deliver(struct weir_session *session, uint8_t kind, struct span payload)
+{
+    struct weir_message message = {
+        kind == WS_TEXT ? WEIR_TEXT : WEIR_BINARY,
+        {payload.data, payload.size},
+    };
+    session->messages_in++;
+    session->request->bytes_in += payload.size;
+    session_deliver(session, session->request->route->first_reader, &message);
+}
+
+static bool is_utf8(struct span text)
+{
+    struct utf8_state state = {0};
+    return utf8_feed(&state, text.data, text.size) && utf8_is_complete(&state);
+}
+
+static void deliver_compressed(struct weir_session *session, uint8_t kind, struct span wire)
+{
+    struct span payload;
+    enum weir_err err =
+        compression_inflate(session->compression, &session->connection->worker->compression, wire,
+                            session->request->route->rules.max_message_size, &payload);
+    if (err == WEIR_ELIMIT) {
+        fail(session, TOO_BIG_CODE, "inflates to more than max_message_size");
+    } else if (err == WEIR_ENOMEM) {
+        connection_close(session->connection, WEIR_CLOSE_OUT_OF_MEMORY);
+    } else if (err != WEIR_OK) {
+        /* RFC 7692, section 7.2.3 leaves the code open; 1007 says that the data is not what it
+         * claims to be. */
+        fail(session, NOT_UTF8_CODE, "not valid deflate data");
+    } else if (kind == WS_TEXT && !is_utf8(payload)) {
+        fail(session, NOT_UTF8_CODE, "text is not UTF-8");
+    } else {
+        deliver(session, kind, payload);
+    }
+}
+
+static void message_complete(struct weir_session *session, const struct ws_event *event,
+                             struct span wire)
+{
+    if (event->compressed) {
+        deliver_compressed(session, event->opcode, wire);
+    } else {
+        deliver(session, event->opcode, wire);
+    }
+}
+
+/* Adds a piece to the message under way; in place when it was read straight to there. */
+static bool append_piece(struct weir_session *session, const struct ws_event *event)
+{
+    struct buffer *message = &session->message;
+    if (event->payload == message->data + message->size && message->data != NULL) {
+        message->size += event->payload_size;
+        return true;
+    }
+    /* frame_left is within max_message_size: the decoder has refused more (RFC 6455, section 10.4).
+     * Reserving is not touching; a peer that announces much and sends little costs little. */
+    enum weir_err err = buffer_reserve(message, event->payload_size + (size_t)event->frame_left);
+    if (err == WEIR_OK) {
+        err = buffer_append(message, (struct span){event->payload, event->payload_size});
+    }
+    return err == WEIR_OK;
+}
+
+static void take_data(struct weir_session *session, const struct ws_event *event)
+{
+    if (session->close_sent) {
+        return; /* RFC 6455, section 1.4: after our close frame, data only has to be read away */
+    }
+    if (event->message_start && event->message_end) {
+        message_complete(session, event, (struct span){event->payload, event->payload_size});
+        return;
+    }
+    if (!append_piece(session, event)) {
+        connection_close(session->connection, WEIR_CLOSE_OUT_OF_MEMORY);
+        return;
+    }
+    if (event->message_end) {
+        /* Taken off the session first: the handler may be the last to see it. */
+        struct buffer whole = session->message;
+        session->message = (struct buffer){0};
+        message_complete(session, event, buffer_span(&whole));
+        buffer_free(&whole);
+    }
+}
+
+static void answer_ping(struct weir_session *session, struct span payload)
+{
+    /* Whoever floods pings without reading gets no pong for some of them (section 5.5.3 allows
+     * that), and no memory. */
+    if (!session->close_sent &&
+        session_buffered(session) < session->request->route->config->websocket->max_queue_size) {
+        enum weir_err err = peer_send_control(session, WS_PONG, payload);
+        (void)err; /* the connection has been closed */
+    }
+}
+
+static void keep_reason(struct weir_session *session, struct span reason)
+{
+    if (reason.size > 0) {
+        session->close_reason = malloc(reason.size);
+    }
+    if (session->close_reason != NULL) {
+        memcpy(session->close_reason, reason.data, reason.size);
+        session->close_reason_size = (uint8_t)reason.size;
+    }
+}
+
+static void take_close(struct weir_session *session, struct span payload)
+{
+    uint16_t code = 0;
+    uint16_t error_code = 0;
+    struct span reason;
+    if (ws_close_parse(payload, &code, &reason, &error_code) != WEIR_OK) {
+        fail(session, error_code, "the close frame is malformed");
+        return;
+    }
+    session->close_heard = true;
+    if (!session->close_sent) {
+        session->by_client = true;
+        session->close_code = code;
+        keep_reason(session, reason);
+        peer_send_close(session, code, (struct span){0}); /* section 5.5.1: the code is echoed */
+    }
+    connection_finish(session->connection, session->by_client
+                                               ? WEIR_CLOSE_CLIENT
+                                               : (enum close_reason)session->connection->reason);
+}
+
+static void take_control(struct weir_session *session, const struct ws_event *event)
+{
+    struct span payload = {event->payload, event->payload_size};
+    if (event->opcode == WS_PING) {
+        answer_ping(session, payload);
+    } else if (event->opcode == WS_CLOSE) {
+        take_close(session, payload);
+    }
+    /* A pong, asked for or not, has done its work by being heard. */
+}
+
+static bool wants_input(const struct weir_session *session)
+{
+    return !session->ended && !session->close_heard && (!session->waiting || session->close_sent);
+}
+
+size_t peer_input(struct weir_session *session, uint8_t *bytes, size_t size)
+{
+    const struct ws_decoder_rules *rules = &session->request->route->rules;
+    size_t used = 0;
+    session->heard_ms = loop_now_ms(session->connection->worker->loop);
+    session->pinged_ms = 0;
+    while (used < size && wants_input(session)) {
+        struct ws_event event;
+        size_t consumed = 0;
+        uint16_t code = 0;
+        const char *why = "";
+        enum weir_err err = ws_decoder_next(&session->decoder, rules, bytes + used, size - used,
+                                            &consumed, &event, &code, &why);
+        if (err == WEIR_AGAIN) {
+            break;
+        }
+        if (err != WEIR_OK) {
+            fail(session, code, why);
+            return size;
+        }
+        used += consumed;
+        if (event.type == WS_EVENT_DATA) {
+            take_data(session, &event);
+        } else {
+            take_control(session, &event);
+        }
+    }
+    return used;
+}
+
+uint8_t *peer_input_space(struct weir_session *session, size_t *room)
+{
+    struct buffer *message = &session->message;
+    uint64_t left = session->decoder.remaining;
+    if (!session->decoder.in_frame || left < DIRECT_BYTES || message->data == NULL ||
+        session->close_sent || message->capacity - message->size < left) {
+        return NULL;
+    }
+    *room = (size_t)left;
+    return message->data + message->size;
+}
+
+void peer_input_direct(struct weir_session *session, size_t size)
+{
+    /* Exactly payload of the frame under way, so all of it is used. */
+    peer_input(session, session->message.data + session->message.size, size);
+}

@@ -1,0 +1,399 @@
+/* A request's life: made from a head, walked along the chain, unwound at its end. Called by
+ * http_input for new heads and by plugins to look around. Answers are in reply.c, bodies in
+ * request_body.c. */
+#include "session/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "proto/uri.h"
+#include "proto/ws_handshake.h"
+#include "session/request_internal.h"
+
+enum {
+    FIELD_SIZES = 4 /* bytes before each packed field: two sizes */
+};
+
+static uint8_t *text_of(const struct weir_request *request)
+{
+    return (uint8_t *)(uintptr_t)&request->seats[request->route->chain_count];
+}
+
+static struct span part(const struct weir_request *request, struct text_part where)
+{
+    return (struct span){text_of(request) + where.at, where.size};
+}
+
+/* --- making
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+static size_t packed_size(const struct http_head *head, struct span path, size_t remote_size)
+{
+    size_t size =
+        head->method.size + head->target.size + path.size + head->host.size + remote_size + 1;
+    for (size_t i = 0; i < head->field_count; i++) {
+        size += FIELD_SIZES + head->fields[i].name.size + head->fields[i].value.size;
+    }
+    return size;
+}
+
+static struct text_part put(uint8_t *text, uint16_t *at, struct span bytes)
+{
+    struct text_part where = {*at, (uint16_t)bytes.size};
+    if (bytes.size > 0) {
+        memcpy(text + *at, bytes.data, bytes.size);
+    }
+    *at = (uint16_t)(*at + bytes.size);
+    return where;
+}
+
+static void put_fields(struct weir_request *request, uint16_t *at, const struct http_head *head)
+{
+    uint8_t *text = text_of(request);
+    request->fields_at = *at;
+    request->field_count = (uint16_t)head->field_count;
+    for (size_t i = 0; i < head->field_count; i++) {
+        uint16_t sizes[2] = {(uint16_t)head->fields[i].name.size,
+                             (uint16_t)head->fields[i].value.size};
+        put(text, at, (struct span){(const uint8_t *)sizes, sizeof sizes});
+        put(text, at, head->fields[i].name);
+        put(text, at, head->fields[i].value);
+    }
+}
+
+static void pack(struct weir_request *request, const struct http_head *head, struct span path,
+                 struct span remote)
+{
+    uint8_t *text = text_of(request);
+    uint16_t at = 0;
+    request->method = put(text, &at, head->method);
+    request->target = put(text, &at, head->target);
+    /* The query is the tail of the target; the path is the target's unless normalising has changed
+     * it. */
+    request->query = (struct text_part){0, 0};
+    if (head->query.size > 0) {
+        request->query.at = (uint16_t)(request->target.at + (head->query.data - head->target.data));
+        request->query.size = (uint16_t)head->query.size;
+    }
+    if (span_equal(path, head->path) && head->path.data == head->target.data) {
+        request->path = (struct text_part){request->target.at, (uint16_t)path.size};
+    } else {
+        request->path = put(text, &at, path);
+    }
+    request->host = put(text, &at, head->host);
+    request->remote_at = at;
+    put(text, &at, remote);
+    put_fields(request, &at, head);
+}
+
+static void prepare_body(struct weir_request *request, const struct http_head *head)
+{
+    request->body_kind = (uint8_t)head->body;
+    request->body_done = head->body == HTTP_BODY_NONE;
+    if (head->body == HTTP_BODY_LENGTH) {
+        request->body.left = head->content_length;
+        request->body_done = head->content_length == 0;
+    }
+}
+
+enum weir_err request_new(struct connection *connection, const struct route *route,
+                          const struct http_head *head, struct span path,
+                          const struct ip_address *remote, struct weir_request **out)
+{
+    char text[IP_ADDRESS_TEXT_BYTES];
+    size_t remote_size = ip_address_format(remote, false, text) + 1;
+    size_t size = packed_size(head, path, remote_size);
+    if (size > UINT16_MAX) {
+        return WEIR_ELIMIT;
+    }
+    struct weir_request *request =
+        malloc(sizeof *request + route->chain_count * sizeof(void *) + size);
+    if (request == NULL) {
+        return WEIR_ENOMEM;
+    }
+    memset(request, 0, sizeof *request + route->chain_count * sizeof(void *));
+    request->connection = connection;
+    request->route = route;
+    request->started_us = clock_monotonic_us();
+    request->remote_port = remote->port;
+    request->minor = head->minor;
+    request->keep_alive = head->keep_alive;
+    request->expects_continue = head->expects_continue;
+    request->wants_session = route->config->websocket != NULL && ws_handshake_is_wanted(head);
+    request->client_subject = stream_client_subject(&connection->stream);
+    pack(request, head, path, (struct span){(const uint8_t *)text, remote_size});
+    prepare_body(request, head);
+    *out = request;
+    return WEIR_OK;
+}
+
+/* --- walking and unwinding
+ * ------------------------------------------------------------------------------------------ */
+
+/* The request fell through its chain. */
+static enum weir_err answer_default(struct weir_request *request)
+{
+    if (span_equal(request_method(request), SPAN("OPTIONS")) &&
+        span_equal(request_path(request), SPAN("*"))) {
+        /* RFC 9110, section 9.3.7: a question to the server, not to a resource. */
+        struct reply_field allow = {SPAN("Allow"), SPAN("GET, HEAD, OPTIONS")};
+        return request_reply(request, 204, &allow, 1, (struct span){0});
+    }
+    if (request->route->config->websocket != NULL) {
+        struct reply_field upgrade = {SPAN("Upgrade"), SPAN("websocket")};
+        return request_reply(request, 426, &upgrade, 1, SPAN("This is a WebSocket endpoint.\n"));
+    }
+    return request_reply_error(request, 404, "nothing answers at this path");
+}
+
+static void end_of_chain(struct weir_request *request)
+{
+    if (request->wants_session) {
+        upgrade_accept(request);
+        return;
+    }
+    enum weir_err err = answer_default(request);
+    (void)err; /* the connection has been closed when it could not be sent */
+}
+
+static void take_verdict(struct weir_request *request, enum weir_verdict verdict)
+{
+    switch (verdict) {
+    case WEIR_NEXT:
+        request_walk(request);
+        break;
+    case WEIR_WAIT:
+        request->waiting = true;
+        connection_hold_input(request->connection, true);
+        break;
+    case WEIR_ACCEPT:
+        upgrade_accept(request);
+        break;
+    case WEIR_REPLY:
+        break;
+    case WEIR_DROP:
+    case WEIR_CLOSE:
+        connection_close(request->connection, WEIR_CLOSE_DROPPED);
+        break;
+    }
+}
+
+void request_walk(struct weir_request *request)
+{
+    const struct route *route = request->route;
+    while (request->walk < route->chain_count) {
+        unsigned seat = request->walk++;
+        const struct chain_link *link = &route->chain[seat];
+        if (link->ops->on_request != NULL) {
+            take_verdict(request, link->ops->on_request(link->self, request, seat));
+            return;
+        }
+    }
+    end_of_chain(request);
+}
+
+void request_resume(struct weir_request *request, unsigned seat, enum weir_verdict verdict)
+{
+    WEIR_CHECK(verdict != WEIR_WAIT);
+    if (!request->waiting || request->walk != seat + 1 || request->ended) {
+        return;
+    }
+    request->waiting = false;
+    take_verdict(request, verdict);
+    connection_hold_input(request->connection, request->waiting);
+}
+
+static const char *who_closed(enum close_reason reason)
+{
+    return close_reason_is_ours(reason) ? "gateway" : "client";
+}
+
+static void unwind(struct weir_request *request, enum close_reason reason)
+{
+    struct weir_ending ending = {
+        .struct_size = sizeof ending,
+        .status = request->status,
+        .closed_by = who_closed(reason),
+        .words = close_reason_words(reason),
+        .duration_us = clock_monotonic_us() - request->started_us,
+        .bytes_in = request->bytes_in,
+        .bytes_out = request->bytes_out,
+    };
+    while (request->walk > 0) {
+        unsigned seat = --request->walk;
+        const struct chain_link *link = &request->route->chain[seat];
+        if (link->ops->on_done != NULL) {
+            link->ops->on_done(link->self, request, seat, &ending);
+        }
+    }
+}
+
+void request_end(struct weir_request **request, enum close_reason reason)
+{
+    struct weir_request *ended = *request;
+    *request = NULL;
+    ended->ended = true;
+    if (!ended->became_session) {
+        unwind(ended, reason);
+    }
+    free(ended->client_subject);
+    free(ended);
+}
+
+void request_drained(struct weir_request *request)
+{
+    for (unsigned seat = request->walk; seat-- > 0;) {
+        const struct chain_link *link = &request->route->chain[seat];
+        if (link->ops->on_reply_drain != NULL && !request->reply_done) {
+            link->ops->on_reply_drain(link->self, request, seat);
+        }
+    }
+}
+
+/* --- looking around
+ * -----------------------------------------------------------------------------------------------
+ */
+
+struct span request_method(const struct weir_request *request)
+{
+    return part(request, request->method);
+}
+
+struct span request_target(const struct weir_request *request)
+{
+    return part(request, request->target);
+}
+
+struct span request_path(const struct weir_request *request)
+{
+    return part(request, request->path);
+}
+
+struct span request_query(const struct weir_request *request)
+{
+    return part(request, request->query);
+}
+
+struct span request_host(const struct weir_request *request)
+{
+    return part(request, request->host);
+}
+
+const char *request_scheme(const struct weir_request *request)
+{
+    bool secure = stream_is_tls(&request->connection->stream);
+    if (request->became_session) {
+        return secure ? "wss" : "ws";
+    }
+    return secure ? "https" : "http";
+}
+
+unsigned request_http_minor(const struct weir_request *request)
+{
+    return request->minor;
+}
+
+const char *request_remote(const struct weir_request *request)
+{
+    return (const char *)text_of(request) + request->remote_at;
+}
+
+unsigned request_remote_port(const struct weir_request *request)
+{
+    return request->remote_port;
+}
+
+const char *request_client_subject(const struct weir_request *request)
+{
+    return request->client_subject != NULL ? request->client_subject : "";
+}
+
+bool request_wants_session(const struct weir_request *request)
+{
+    return request->wants_session;
+}
+
+const char *request_subprotocol(const struct weir_request *request)
+{
+    return request->subprotocol != NULL ? request->subprotocol : "";
+}
+
+const char *request_route(const struct weir_request *request)
+{
+    return request->route->config->path;
+}
+
+uint64_t request_id(const struct weir_request *request)
+{
+    return request->connection->id;
+}
+
+void **request_seat(struct weir_request *request, unsigned seat)
+{
+    WEIR_CHECK(seat < request->route->chain_count);
+    return &request->seats[seat];
+}
+
+size_t request_header_count(const struct weir_request *request)
+{
+    return request->field_count;
+}
+
+static const uint8_t *field_at(const struct weir_request *request, size_t index, uint16_t sizes[2])
+{
+    const uint8_t *at = text_of(request) + request->fields_at;
+    WEIR_CHECK(index < request->field_count);
+    for (;;) {
+        memcpy(sizes, at, FIELD_SIZES);
+        at += FIELD_SIZES;
+        if (index-- == 0) {
+            return at;
+        }
+        at += sizes[0] + sizes[1];
+    }
+}
+
+struct span request_header_name(const struct weir_request *request, size_t index)
+{
+    uint16_t sizes[2];
+    const uint8_t *at = field_at(request, index, sizes);
+    return (struct span){at, sizes[0]};
+}
+
+struct span request_header_value(const struct weir_request *request, size_t index)
+{
+    uint16_t sizes[2];
+    const uint8_t *at = field_at(request, index, sizes);
+    return (struct span){at + sizes[0], sizes[1]};
+}
+
+struct span request_header(const struct weir_request *request, struct span name)
+{
+    for (size_t i = 0; i < request->field_count; i++) {
+        if (span_equal_nocase(request_header_name(request, i), name)) {
+            return request_header_value(request, i);
+        }
+    }
+    return (struct span){NULL, 0};
+}
+
+static bool append_decoded(struct buffer *out, struct span raw)
+{
+    if (buffer_reserve(out, raw.size + 1) != WEIR_OK) {
+        return false;
+    }
+    out->size += uri_decode_query(raw, out->data + out->size);
+    return true;
+}
+
+bool request_query_next(struct span *rest, struct buffer *name, struct buffer *value)
+{
+    struct span raw_name;
+    struct span raw_value;
+    return uri_query_next(rest, &raw_name, &raw_value) && append_decoded(name, raw_name) &&
+           append_decoded(value, raw_value);
+}

@@ -1,0 +1,86 @@
+/* The body of a request on its way in: framed by length or chunks, limited, and handed to the
+ * plugin that wants it, or thrown away. Called by the connection while a request is under way. */
+#include "base/check.h"
+#include "base/log.h"
+#include "session/output.h"
+#include "session/request_internal.h"
+
+void request_want_body(struct weir_request *request, unsigned seat)
+{
+    WEIR_CHECK(seat < request->walk);
+    request->body_wanted = true;
+    request->body_seat = (uint16_t)seat;
+    if (request->expects_continue && !request->body_done && request_is_unanswered(request)) {
+        /* RFC 9110, section 10.1.1 */
+        request->expects_continue = false;
+        enum weir_err err = output_write(request->connection, SPAN("HTTP/1.1 100 Continue\r\n\r\n"),
+                                         (struct span){0});
+        (void)err; /* the connection has been closed */
+    }
+    connection_hold_input(request->connection, false);
+}
+
+static void deliver(struct weir_request *request, struct span piece)
+{
+    const struct chain_link *link = &request->route->chain[request->body_seat];
+    if (request->body_wanted && link->ops->on_body != NULL) {
+        struct weir_bytes bytes = {piece.data, piece.size};
+        link->ops->on_body(link->self, request, request->body_seat, bytes, request->body_done);
+    }
+}
+
+static void refuse(struct weir_request *request, unsigned status, const char *why)
+{
+    if (request_is_unanswered(request)) {
+        request->keep_alive = false;
+        enum weir_err err = request_reply_error(request, status, why);
+        (void)err; /* the connection has been closed */
+        return;
+    }
+    connection_close(request->connection, WEIR_CLOSE_HTTP_BAD);
+}
+
+static size_t take_length(struct weir_request *request, const uint8_t *bytes, size_t size)
+{
+    size_t mine = size < request->body.left ? size : (size_t)request->body.left;
+    request->body.left -= mine;
+    request->body_done = request->body.left == 0;
+    request->bytes_in += mine;
+    deliver(request, (struct span){bytes, mine});
+    return mine;
+}
+
+static size_t take_chunks(struct weir_request *request, const uint8_t *bytes, size_t size)
+{
+    uint64_t most = request->connection->generation->config->http.max_body_size;
+    size_t consumed = 0;
+    struct span data;
+    const char *why = "";
+    enum weir_err err =
+        http_chunked_next(&request->body.chunked, bytes, size, &consumed, &data, &why);
+    if (err == WEIR_AGAIN) {
+        return consumed;
+    }
+    if (err != WEIR_OK) {
+        refuse(request, 400, why);
+        return size;
+    }
+    request->bytes_in += data.size;
+    if (request->bytes_in > most) {
+        refuse(request, 413, "the body is over max_body_size");
+        return size;
+    }
+    request->body_done = request->body.chunked.done;
+    deliver(request, data);
+    return consumed;
+}
+
+void request_input(struct weir_request *request, const uint8_t *bytes, size_t size,
+                   size_t *consumed)
+{
+    if (request->body_kind == HTTP_BODY_LENGTH) {
+        *consumed = take_length(request, bytes, size);
+    } else {
+        *consumed = take_chunks(request, bytes, size);
+    }
+}

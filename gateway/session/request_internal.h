@@ -1,0 +1,105 @@
+/* A request's insides, for session/ alone. */
+#ifndef WEIR_SESSION_REQUEST_INTERNAL_H
+#define WEIR_SESSION_REQUEST_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "proto/http_chunked.h"
+#include "proto/http_head.h"
+#include "session/connection.h"
+#include "session/request.h"
+
+/* A run of `text`. */
+struct text_part {
+    uint16_t at;
+    uint16_t size;
+};
+
+/* One allocation, since every idle session keeps one: the struct, a seat for each plugin, and the
+ * head's text packed as method, target, path, remote address, and then the fields, each as two
+ * sizes and the bytes. */
+struct weir_request {
+    struct connection *connection;
+    const struct route *route;
+    char *client_subject;    /* owned; NULL without a certificate */
+    const char *subprotocol; /* of the configuration; NULL for none */
+    uint64_t started_us;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    union {
+        uint64_t left; /* HTTP_BODY_LENGTH */
+        struct http_chunked chunked;
+    } body;
+    uint64_t reply_left; /* bytes of body that were promised and not sent yet */
+    struct text_part method;
+    struct text_part target;
+    struct text_part path;
+    struct text_part query;
+    struct text_part host;
+    uint16_t remote_at;
+    uint16_t remote_port;
+    uint16_t fields_at;
+    uint16_t field_count;
+    uint16_t status; /* that was sent; 0 before */
+    uint16_t walk;   /* seats whose on_request has been called */
+    uint16_t body_seat;
+    uint8_t minor;
+    uint8_t body_kind; /* enum http_body */
+    bool wants_session : 1;
+    bool keep_alive : 1;
+    bool expects_continue : 1;
+    bool body_wanted : 1; /* body_seat gets it */
+    bool body_done : 1;
+    bool waiting : 1; /* for the plugin at walk - 1 */
+    bool reply_chunked : 1;
+    bool reply_bodyless : 1; /* HEAD, 204, 304: no body on the wire */
+    bool reply_done : 1;
+    bool became_session : 1;
+    bool ended : 1; /* its unwinding has been asked for */
+    void *seats[];  /* one for each link of the chain; the text is behind them */
+};
+
+/* Makes the request out of a parsed head. `path` is the normalised path, `remote` the client's
+ * address. WEIR_ENOMEM, or WEIR_ELIMIT when the head is too large for 16-bit offsets. The body is
+ * prepared to be read. Given. */
+WEIR_MUST enum weir_err request_new(struct connection *connection, const struct route *route,
+                                    const struct http_head *head, struct span path,
+                                    const struct ip_address *remote, struct weir_request **out);
+
+/* Unwinds (on_done, last to first) unless it became a session, and frees. */
+void request_end(struct weir_request **request, enum close_reason reason);
+
+/* Starts the walk along the chain. */
+void request_walk(struct weir_request *request);
+
+/* Takes body bytes of a request under way; `*consumed` tells how many were its own. The connection
+ * may be dead after. */
+void request_input(struct weir_request *request, const uint8_t *bytes, size_t size,
+                   size_t *consumed);
+
+/* The client has caught up. */
+void request_drained(struct weir_request *request);
+
+/* Whether the response is sent and the body needs no more reading: the request can be ended. */
+bool request_is_complete(const struct weir_request *request);
+
+/* Whether no part of the response has been sent yet. */
+bool request_is_unanswered(const struct weir_request *request);
+
+/* Writes the head of a response to the worker's reply buffer: status, Date, Server, `fields`. The
+ * caller adds to it and ends it. Errors as http_write_*. */
+struct buffer;
+WEIR_MUST enum weir_err reply_begin(struct weir_worker *worker, unsigned status,
+                                    const struct reply_field *fields, size_t count,
+                                    struct buffer **head);
+
+/* Answers a head that never became a request, and ends the connection. */
+void reply_refuse(struct connection *connection, unsigned status, const char *why);
+
+/* Answers the upgrade of a request whose chain has accepted it, or refuses. In upgrade.c. */
+void upgrade_accept(struct weir_request *request);
+
+#endif

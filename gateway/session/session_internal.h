@@ -1,0 +1,91 @@
+/* A session's insides, for session/ alone. */
+#ifndef WEIR_SESSION_SESSION_INTERNAL_H
+#define WEIR_SESSION_SESSION_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "proto/ws_decoder.h"
+#include "session/compression.h"
+#include "session/request_internal.h"
+#include "session/session.h"
+
+/* A message that a plugin keeps waiting. */
+struct parked_message {
+    enum weir_kind kind;
+    size_t size;
+    uint8_t bytes[];
+};
+
+struct weir_session {
+    struct connection *connection;
+    struct weir_request *request; /* the connection's; its seats are the session's */
+    struct ws_decoder decoder;
+    struct buffer message;           /* the one that is being put together */
+    struct compression *compression; /* NULL unless it was agreed */
+    struct parked_message *parked;
+    char *close_reason; /* what the client gave, owned */
+    uint64_t messages_in;
+    uint64_t messages_out;
+    uint64_t heard_ms;   /* when the client last sent anything */
+    uint64_t pinged_ms;  /* when the ping that is unanswered was sent; 0 for none */
+    uint16_t close_code; /* of the client's close frame, else what we sent; 0 before */
+    uint8_t close_reason_size;
+    uint8_t seat; /* of the plugin that waits */
+    bool waiting : 1;
+    bool opening : 1;     /* on_open has not gone all the way */
+    bool close_sent : 1;  /* no data frame may follow it (RFC 6455, section 5.5.1) */
+    bool close_heard : 1; /* and nothing after it is read */
+    bool by_client : 1;   /* its close frame came first */
+    bool ended : 1;
+};
+
+/* Makes the session of an accepted request. Given; NULL when memory is out. `compression` is taken.
+ */
+struct weir_session *session_new(struct weir_request *request, struct compression *compression);
+
+/* Unwinds (on_close, last to first) and frees. */
+void session_end(struct weir_session **session, enum close_reason reason);
+
+/* Walks on_open. */
+void session_opened(struct weir_session *session);
+
+/* The client has caught up. */
+void session_drained(struct weir_session *session);
+
+/* Walks a message inwards from `seat`. In session_chain.c. */
+void session_deliver(struct weir_session *session, unsigned seat,
+                     const struct weir_message *message);
+
+/* --- the peer: frames. In peer_input.c and peer_output.c
+ * ----------------------------------------------------------- */
+
+/* Takes what it can use of `size` bytes, which it may change; returns how many. Stops early when a
+ * plugin waits. */
+size_t peer_input(struct weir_session *session, uint8_t *bytes, size_t size);
+
+/* Where the payload that comes next can be read to without a detour: the message under way. NULL
+ * where there is no such place; then the worker's read buffer serves. */
+uint8_t *peer_input_space(struct weir_session *session, size_t *room);
+
+/* Takes bytes that were read to peer_input_space. */
+void peer_input_direct(struct weir_session *session, size_t size);
+
+/* Encodes and sends one message (compressed where that was agreed and pays). */
+WEIR_MUST enum weir_err peer_send(struct weir_session *session, enum weir_kind kind,
+                                  struct span payload);
+
+/* Sends a control frame of up to 125 bytes. */
+WEIR_MUST enum weir_err peer_send_control(struct weir_session *session, uint8_t opcode,
+                                          struct span payload);
+
+/* Sends a close frame, once. Code 0: nothing. */
+void peer_send_close(struct weir_session *session, uint16_t code, struct span reason);
+
+/* Sends what keep_alive asks for, or closes a silent client; called by the timer. Returns when to
+ * look again, in milliseconds from now, 0 for never. */
+uint64_t peer_keep_alive(struct weir_session *session);
+
+#endif

@@ -1,0 +1,55 @@
+/* The shared things of a worker: made before its loop runs, freed after. */
+#include "session/worker_state.h"
+
+#include <stdlib.h>
+
+#include "session/connection.h"
+#include "session/worker_access.h"
+
+enum weir_err worker_state_init(struct weir_worker *worker)
+{
+    list_init(&worker->connections);
+    list_init(&worker->swept);
+    worker->wheel = wheel_new(worker->loop, connection_timer_fired);
+    worker->read_buffer = malloc(WORKER_READ_BYTES);
+    worker->cork.data = malloc(CORK_BYTES);
+    if (worker->wheel == NULL || worker->read_buffer == NULL || worker->cork.data == NULL) {
+        return WEIR_ENOMEM;
+    }
+    loop_on_turn_end(worker->loop, worker_state_turn_end, worker);
+    return WEIR_OK;
+}
+
+void worker_state_destroy(struct weir_worker *worker)
+{
+    wheel_free(&worker->wheel);
+    free(worker->read_buffer);
+    free(worker->cork.data);
+    buffer_free(&worker->reply);
+    compression_scratch_free(&worker->compression);
+}
+
+void worker_state_turn_end(void *context)
+{
+    struct weir_worker *worker = context;
+    output_uncork(&worker->cork);
+    while (!list_is_empty(&worker->swept)) {
+        connection_sweep(worker); /* unwinding may send, and what is sent may end connections */
+        output_uncork(&worker->cork);
+    }
+}
+
+struct loop *worker_loop(struct weir_worker *worker)
+{
+    return worker->loop;
+}
+
+unsigned worker_id(const struct weir_worker *worker)
+{
+    return worker->id;
+}
+
+unsigned worker_count(const struct weir_worker *worker)
+{
+    return worker->count;
+}
