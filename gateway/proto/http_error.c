@@ -6,32 +6,14 @@
 
 #include <stdbool.h>
 
+#include "proto/http_accept.h"
 #include "proto/http_write.h"
 
 /* How well one type is accepted: the quality in thousandths, by the most specific range. */
 struct preference {
-    int quality;
+    unsigned quality;
     int specificity;
 };
-
-/* RFC 9110, section 12.4.2: "0" or "1" with up to three decimals. What is malformed counts as 1. */
-static int parse_quality(struct span text)
-{
-    int quality = 0;
-    int weight = 100;
-    if (text.size == 0 || text.data[0] != '0') {
-        return 1000;
-    }
-    for (size_t i = 2; i < text.size && i < 5; i++) {
-        int digit = text.data[i] - '0';
-        if (digit < 0 || digit > 9) {
-            return 1000;
-        }
-        quality += digit * weight;
-        weight /= 10;
-    }
-    return quality;
-}
 
 static struct span cut(struct span *rest, uint8_t separator)
 {
@@ -41,20 +23,23 @@ static struct span cut(struct span *rest, uint8_t separator)
     return part;
 }
 
-static int item_quality(struct span parameters)
+/* The weight among an item's parameters (RFC 9110, section 12.4.2). None, or a malformed one,
+ * counts as 1. */
+static unsigned item_quality(struct span parameters)
 {
+    unsigned quality = 1000;
     while (parameters.size > 0) {
         struct span parameter = cut(&parameters, ';');
         struct span name = cut(&parameter, '=');
         if (span_equal_nocase(name, SPAN("q"))) {
-            return parse_quality(span_trim(parameter));
+            return http_accept_weight_parse(span_trim(parameter), &quality) ? quality : 1000;
         }
     }
-    return 1000;
+    return quality;
 }
 
 static void consider(struct preference *preference, struct span range, struct span type,
-                     struct span group, int quality)
+                     struct span group, unsigned quality)
 {
     int specificity = 0;
     if (span_equal_nocase(range, type)) {
@@ -77,7 +62,7 @@ static bool prefers_html(struct span accept)
     struct span item;
     while (span_list_next(&accept, &item)) {
         struct span range = cut(&item, ';');
-        int quality = item_quality(item);
+        unsigned quality = item_quality(item);
         consider(&html, range, SPAN("text/html"), SPAN("text/*"), quality);
         consider(&json, range, SPAN("application/json"), SPAN("application/*"), quality);
     }

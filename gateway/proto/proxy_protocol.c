@@ -67,19 +67,9 @@ static bool parse_v1_port(struct span word, uint16_t *port)
     return true;
 }
 
-static bool count_spaces_is(struct span text, size_t wanted)
-{
-    size_t spaces = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        spaces += text.data[i] == ' ';
-    }
-    return spaces == wanted;
-}
-
 /* `rest` is what is between "PROXY " and CR LF. */
 static enum weir_err parse_v1_words(struct span rest, struct proxy_header *header, const char **why)
 {
-    struct span all = rest;
     struct span protocol = next_word(&rest);
     if (span_equal(protocol, SPAN("UNKNOWN"))) {
         /* Section 2.1: what follows up to the line's end must be ignored. */
@@ -92,13 +82,14 @@ static enum weir_err parse_v1_words(struct span rest, struct proxy_header *heade
     } else if (span_equal(protocol, SPAN("TCP6"))) {
         family = IP_V6;
     }
-    if (family == IP_NONE || !count_spaces_is(all, 4)) {
+    if (family == IP_NONE) {
         return refuse(why, "a malformed PROXY line");
     }
     if (!parse_v1_address(next_word(&rest), family, &header->source) ||
         !parse_v1_address(next_word(&rest), family, &header->destination)) {
         return refuse(why, "a malformed address in the PROXY line");
     }
+    /* The last word is all that is left, so that a fifth one is no port. */
     if (!parse_v1_port(next_word(&rest), &header->source.port) ||
         !parse_v1_port(rest, &header->destination.port)) {
         return refuse(why, "a malformed port in the PROXY line");
