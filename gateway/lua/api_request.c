@@ -1,0 +1,391 @@
+/* `req` and `conn.request`. Fields are read from the gateway's own request when they are asked for;
+ * only the tables (query, headers) are made, once, on demand. Called by Lua code within call.c. */
+#include "lua/api_request.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/buffer.h"
+#include "lua/instance.h"
+#include "lua/seat.h"
+#include "session/request.h"
+
+enum field {
+    FIELD_ID = 1,
+    FIELD_METHOD,
+    FIELD_TARGET,
+    FIELD_PATH,
+    FIELD_QUERY,
+    FIELD_QUERY_STRING,
+    FIELD_HEADERS,
+    FIELD_HOST,
+    FIELD_SCHEME,
+    FIELD_REMOTE,
+    FIELD_REMOTE_PORT,
+    FIELD_SUBPROTOCOL,
+    FIELD_CLIENT_SUBJECT,
+    FIELD_HTTP_VERSION,
+    FIELD_ROUTE,
+    FIELD_IS_WEBSOCKET
+};
+
+static const char *const field_names[] = {
+    "id",           "method",      "target",         "path",         "query",
+    "query_string", "headers",     "host",           "scheme",       "remote",
+    "remote_port",  "subprotocol", "client_subject", "http_version", "route",
+    "is_websocket"};
+
+static const char *const PLACE = "weir.headers"; /* registry: the metatable of headers */
+
+static struct api_request *check_request(lua_State *L)
+{
+    struct api_request *req = NULL;
+    if (lua_type(L, 1) == LUA_TUSERDATA && lua_rawlen(L, 1) == sizeof *req) {
+        req = lua_touserdata(L, 1);
+    }
+    if (req == NULL || req->magic != SEAT_REQUEST) {
+        luaL_error(L, "call it as req:method(...): the first argument must be a req, not a %s",
+                   luaL_typename(L, 1));
+    }
+    return req;
+}
+
+static int push_span(lua_State *L, struct span s)
+{
+    lua_pushlstring(L, (const char *)s.data, s.size);
+    return 1;
+}
+
+static void push_lower(lua_State *L, struct span name)
+{
+    luaL_Buffer b;
+    char *out = luaL_buffinitsize(L, &b, name.size);
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t c = name.data[i];
+        out[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    }
+    luaL_pushresultsize(&b, name.size);
+}
+
+/* A field that came more than once is one list (RFC 9110, section 5.3); cookies, which came apart
+ * in HTTP/2, are joined in their own way (RFC 9113, section 8.2.3). */
+static void add_header(lua_State *L, struct span name, struct span value)
+{
+    push_lower(L, name);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, -3) == LUA_TSTRING) {
+        lua_pushstring(L, span_equal_nocase(name, SPAN("cookie")) ? "; " : ", ");
+        push_span(L, value);
+        lua_concat(L, 3);
+    } else {
+        lua_pop(L, 1);
+        push_span(L, value);
+    }
+    lua_rawset(L, -3);
+}
+
+static void make_headers(lua_State *L, const struct weir_request *request)
+{
+    size_t count = request_header_count(request);
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        add_header(L, request_header_name(request, i), request_header_value(request, i));
+    }
+    luaL_setmetatable(L, PLACE);
+}
+
+static int headers_index(lua_State *L)
+{
+    if (lua_type(L, 2) != LUA_TSTRING) {
+        return 0;
+    }
+    struct span name;
+    name.data = (const uint8_t *)lua_tolstring(L, 2, &name.size);
+    push_lower(L, name);
+    lua_rawget(L, 1);
+    return 1;
+}
+
+static void make_query(lua_State *L, const struct weir_request *request)
+{
+    struct buffer *names = instance_of(L)->names;
+    struct span rest = request_query(request);
+    lua_newtable(L);
+    while (request_query_next(&rest, &names[0], &names[1])) {
+        push_span(L, buffer_span(&names[0]));
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, -3) != LUA_TNIL) {
+            lua_pop(L, 2); /* the first one counts */
+            continue;
+        }
+        lua_pop(L, 1);
+        push_span(L, buffer_span(&names[1]));
+        lua_rawset(L, -3);
+    }
+}
+
+static int push_table(lua_State *L, const struct weir_request *request, int *ref,
+                      void (*make)(lua_State *, const struct weir_request *))
+{
+    if (*ref == LUA_NOREF) {
+        make(L, request);
+        lua_pushvalue(L, -1);
+        *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+        return 1;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
+    return 1;
+}
+
+static int push_string(lua_State *L, const char *text)
+{
+    lua_pushstring(L, text);
+    return 1;
+}
+
+static int push_field(lua_State *L, struct api_request *req, enum field field)
+{
+    const struct weir_request *request = req->request;
+    switch (field) {
+    case FIELD_ID:
+        lua_pushinteger(L, (lua_Integer)request_id(request));
+        return 1;
+    case FIELD_METHOD:
+        return push_span(L, request_method(request));
+    case FIELD_TARGET:
+        return push_span(L, request_target(request));
+    case FIELD_PATH:
+        return push_span(L, request_path(request));
+    case FIELD_QUERY:
+        return push_table(L, request, &req->query_ref, make_query);
+    case FIELD_QUERY_STRING:
+        return push_span(L, request_query(request));
+    case FIELD_HEADERS:
+        return push_table(L, request, &req->headers_ref, make_headers);
+    case FIELD_HOST:
+        return push_span(L, request_host(request));
+    case FIELD_SCHEME:
+        return push_string(L, request_scheme(request));
+    case FIELD_REMOTE:
+        return push_string(L, request_remote(request));
+    case FIELD_REMOTE_PORT:
+        lua_pushinteger(L, request_remote_port(request));
+        return 1;
+    case FIELD_SUBPROTOCOL:
+        return push_string(L, request_subprotocol(request));
+    case FIELD_CLIENT_SUBJECT:
+        return push_string(L, request_client_subject(request));
+    case FIELD_HTTP_VERSION:
+        return push_string(L, request_http_minor(request) == 0 ? "1.0" : "1.1");
+    case FIELD_ROUTE:
+        return push_string(L, request_route(request));
+    case FIELD_IS_WEBSOCKET:
+        lua_pushboolean(L, request_wants_session(request));
+        return 1;
+    }
+    return 0;
+}
+
+/* Upvalue: the methods and the fields' numbers. */
+static int request_index(lua_State *L)
+{
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNUMBER) {
+        return 1;
+    }
+    enum field field = (enum field)lua_tointeger(L, -1);
+    struct api_request *req = check_request(L);
+    return req->request == NULL ? 0 : push_field(L, req, field);
+}
+
+static int request_newindex(lua_State *L)
+{
+    return luaL_error(L, "a req's fields are read-only");
+}
+
+/* The fields of a response, collected where a Lua error frees them: in a userdata, with a table
+ * beside it that keeps the strings. */
+struct fields {
+    lua_State *L;
+    int keep; /* stack index of the table */
+    struct reply_field *items;
+    size_t count;
+    size_t room;
+};
+
+/* A string or number at the top is popped and kept. */
+static struct span keep_text(struct fields *fields, const char *what)
+{
+    lua_State *L = fields->L;
+    if (!lua_isstring(L, -1)) {
+        luaL_error(L, "%s must be a string or a number, not a %s", what, luaL_typename(L, -1));
+    }
+    struct span text;
+    text.data = (const uint8_t *)lua_tolstring(L, -1, &text.size);
+    lua_rawseti(L, fields->keep, (lua_Integer)lua_rawlen(L, fields->keep) + 1);
+    return text;
+}
+
+static void add_field(struct fields *fields, struct span name)
+{
+    if (fields->count == fields->room) {
+        luaL_error(fields->L, "headers has more than %d fields", (int)fields->room);
+    }
+    struct span value = keep_text(fields, "a header's value");
+    fields->items[fields->count++] = (struct reply_field){name, value};
+}
+
+static void add_list(struct fields *fields, struct span name)
+{
+    lua_State *L = fields->L;
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(L, -1, i);
+        add_field(fields, name);
+    }
+    lua_pop(L, 1);
+}
+
+static void collect_fields(struct fields *fields, int headers)
+{
+    lua_State *L = fields->L;
+    lua_pushnil(L);
+    while (lua_next(L, headers) != 0) {
+        if (lua_type(L, -2) != LUA_TSTRING) {
+            luaL_error(L, "headers must be a table of names and values; a key is a %s",
+                       luaL_typename(L, -2));
+        }
+        struct span name;
+        name.data = (const uint8_t *)lua_tolstring(L, -2, &name.size);
+        if (lua_istable(L, -1)) {
+            add_list(fields, name);
+        } else {
+            add_field(fields, name);
+        }
+    }
+}
+
+enum {
+    REPLY_FIELDS = 128
+};
+
+static int request_reply_method(lua_State *L)
+{
+    struct api_request *req = check_request(L);
+    lua_Integer status = luaL_checkinteger(L, 2);
+    size_t size = 0;
+    luaL_argcheck(L, status >= 200 && status <= 599, 2, "status must be from 200 to 599");
+    luaL_argcheck(L, lua_isnoneornil(L, 3) || lua_istable(L, 3), 3, "headers must be a table");
+    const char *body = luaL_optlstring(L, 4, "", &size);
+    lua_settop(L, 4);
+    lua_newtable(L);
+    struct fields fields = {.L = L, .keep = 5, .room = REPLY_FIELDS};
+    fields.items = lua_newuserdatauv(L, REPLY_FIELDS * sizeof *fields.items, 0);
+    if (lua_istable(L, 3)) {
+        collect_fields(&fields, 3);
+    }
+    if (req->request == NULL) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "closed");
+        return 2;
+    }
+    enum weir_err err = request_reply(req->request, (unsigned)status, fields.items, fields.count,
+                                      (struct span){(const uint8_t *)body, size});
+    if (err == WEIR_EINVAL) {
+        return luaL_error(L, "the request has been answered already, or a header is not valid");
+    }
+    if (err != WEIR_OK) {
+        return luaL_error(L, "the reply could not be sent: %s", weir_err_name(err));
+    }
+    req->is_replied = true;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static void open_headers(lua_State *L)
+{
+    luaL_newmetatable(L, PLACE);
+    lua_pushcfunction(L, headers_index);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, "headers");
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
+
+void api_request_open(lua_State *L)
+{
+    open_headers(L);
+    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, (int)(sizeof field_names / sizeof *field_names) + 1);
+    lua_pushcfunction(L, request_reply_method);
+    lua_setfield(L, -2, "reply");
+    for (size_t i = 0; i < sizeof field_names / sizeof *field_names; i++) {
+        lua_pushinteger(L, (lua_Integer)i + FIELD_ID);
+        lua_setfield(L, -2, field_names[i]);
+    }
+    lua_pushcclosure(L, request_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, request_newindex);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushliteral(L, "req");
+    lua_setfield(L, -2, "__metatable");
+}
+
+struct api_request *api_request_new(lua_State *L, int metatable, struct weir_request *request,
+                                    unsigned seat)
+{
+    struct api_request *req = lua_newuserdatauv(L, sizeof *req, 0);
+    *req = (struct api_request){.magic = SEAT_REQUEST,
+                                .ref = LUA_NOREF,
+                                .request = request,
+                                .query_ref = LUA_NOREF,
+                                .headers_ref = LUA_NOREF,
+                                .seat = (uint16_t)seat};
+    lua_pushvalue(L, metatable);
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    req->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return req;
+}
+
+struct api_request *api_request_of(struct weir_request *request, unsigned seat)
+{
+    struct api_request *req = *request_seat(request, seat);
+    return req != NULL && req->magic == SEAT_REQUEST ? req : NULL;
+}
+
+bool api_request_is_replied(const struct api_request *req)
+{
+    return req->is_replied;
+}
+
+static void let_go(struct lua_instance *instance, struct api_request *req)
+{
+    lua_State *L = instance->L;
+    luaL_unref(L, LUA_REGISTRYINDEX, req->query_ref);
+    luaL_unref(L, LUA_REGISTRYINDEX, req->headers_ref);
+    luaL_unref(L, LUA_REGISTRYINDEX, req->ref);
+    req->query_ref = LUA_NOREF;
+    req->headers_ref = LUA_NOREF;
+    req->ref = LUA_NOREF;
+}
+
+void api_request_end(struct lua_instance *instance, struct api_request *req)
+{
+    if (req->request != NULL) {
+        *request_seat(req->request, req->seat) = NULL;
+        req->request = NULL;
+    }
+    if (req->runners == 0) {
+        let_go(instance, req);
+    }
+}
+
+void api_request_unpark(struct lua_instance *instance, struct api_request *req)
+{
+    req->runners--;
+    if (req->runners == 0 && req->request == NULL) {
+        let_go(instance, req);
+    }
+}

@@ -1,0 +1,253 @@
+/* The ops of every Lua plugin. Each entry looks whether the plugin has the callback, takes a
+ * runner, and leaves the rest to settle.c. Called by the chain in session/; never touches the Lua
+ * stack. */
+#include "lua/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/plugin.h>
+
+#include "lua/api_conn.h"
+#include "lua/api_request.h"
+#include "lua/call.h"
+#include "lua/guard.h"
+#include "lua/instance.h"
+#include "lua/settle.h"
+#include "session/request.h"
+#include "session/session.h"
+
+static struct lua_limits limits = {.cpu_limit_ms = 100, .memory_limit_bytes = 64 << 20};
+
+void lua_host_set_limits(const struct lua_limits *wanted)
+{
+    limits = *wanted;
+}
+
+static void free_plugin(struct lua_plugin *plugin)
+{
+    free(plugin->name);
+    free(plugin->file);
+    free(plugin->settings_json);
+    free(plugin);
+}
+
+static struct lua_plugin *copy_plugin(const struct weir_plugin_config *config)
+{
+    struct lua_plugin *plugin = calloc(1, sizeof *plugin);
+    if (plugin == NULL) {
+        return NULL;
+    }
+    plugin->name = strdup(config->name);
+    plugin->file = strdup(config->file);
+    plugin->settings_json = strdup(config->settings_json == NULL ? "{}" : config->settings_json);
+    plugin->limits = limits;
+    if (plugin->name == NULL || plugin->file == NULL || plugin->settings_json == NULL) {
+        free_plugin(plugin);
+        return NULL;
+    }
+    return plugin;
+}
+
+static int host_load(const struct weir_plugin_config *config, void **plugin, char *error,
+                     size_t error_size)
+{
+    struct lua_plugin *copy = copy_plugin(config);
+    if (copy == NULL) {
+        snprintf(error, error_size, "no memory");
+        return -1;
+    }
+    struct lua_instance *trial = instance_new(copy, NULL, error, error_size);
+    if (trial == NULL) {
+        free_plugin(copy);
+        return -1;
+    }
+    instance_free(&trial);
+    *plugin = copy;
+    return 0;
+}
+
+static void host_unload(void *plugin)
+{
+    free_plugin(plugin);
+}
+
+static int host_worker_start(void *plugin, struct weir_worker *worker, void **self, char *error,
+                             size_t error_size)
+{
+    *self = instance_new(plugin, worker, error, error_size);
+    return *self == NULL ? -1 : 0;
+}
+
+static void host_worker_stop(void *self)
+{
+    struct lua_instance *instance = self;
+    instance_free(&instance);
+}
+
+static enum weir_verdict host_on_request(void *self, struct weir_request *request, unsigned seat)
+{
+    struct lua_instance *instance = self;
+    if (!instance_has(instance, CALLBACK_ON_REQUEST)) {
+        return WEIR_NEXT;
+    }
+    struct lua_runner *runner = call_take(instance, CALLBACK_ON_REQUEST, seat);
+    if (runner == NULL) {
+        return WEIR_DROP;
+    }
+    runner->request = request;
+    return settle_now(runner);
+}
+
+static void host_on_done(void *self, struct weir_request *request, unsigned seat,
+                         const struct weir_ending *ending)
+{
+    struct lua_instance *instance = self;
+    struct lua_runner *runner = NULL;
+    if (instance_has(instance, CALLBACK_ON_DONE)) {
+        runner = call_take(instance, CALLBACK_ON_DONE, seat);
+    }
+    if (runner != NULL) {
+        runner->request = request;
+        runner->req = api_request_of(request, seat);
+        runner->ending = ending;
+        (void)settle_now(runner);
+    }
+    struct api_request *req = api_request_of(request, seat);
+    if (req != NULL) {
+        api_request_end(instance, req);
+    }
+}
+
+/* A runner for a callback of a session; NULL, and the session failed, when there is none. */
+static struct lua_runner *take_for(struct lua_instance *instance, enum lua_callback callback,
+                                   struct weir_session *session, unsigned seat)
+{
+    struct lua_runner *runner = call_take(instance, callback, seat);
+    if (runner == NULL) {
+        session_fail(session);
+        return NULL;
+    }
+    runner->session = session;
+    runner->conn = api_conn_of(session, seat);
+    return runner;
+}
+
+static enum weir_verdict host_on_open(void *self, struct weir_session *session, unsigned seat)
+{
+    struct lua_instance *instance = self;
+    enum weir_verdict verdict = WEIR_NEXT;
+    if (instance_has(instance, CALLBACK_ON_OPEN)) {
+        struct lua_runner *runner = take_for(instance, CALLBACK_ON_OPEN, session, seat);
+        verdict = runner == NULL ? WEIR_CLOSE : settle_now(runner);
+    }
+    if (verdict == WEIR_NEXT && instance_has(instance, CALLBACK_SERVE)) {
+        verdict = settle_serve(instance, session, seat);
+    }
+    return verdict;
+}
+
+static enum weir_verdict host_on_message(void *self, struct weir_session *session, unsigned seat,
+                                         const struct weir_message *message)
+{
+    struct lua_instance *instance = self;
+    if (instance_has(instance, CALLBACK_ON_MESSAGE)) {
+        struct lua_runner *runner = take_for(instance, CALLBACK_ON_MESSAGE, session, seat);
+        if (runner == NULL) {
+            return WEIR_CLOSE;
+        }
+        runner->message = message;
+        return settle_now(runner);
+    }
+    if (instance_has(instance, CALLBACK_SERVE)) {
+        struct api_conn *conn = api_conn_of(session, seat);
+        return conn == NULL ? WEIR_DROP : settle_serve_message(instance, conn, message);
+    }
+    return WEIR_NEXT;
+}
+
+static enum weir_verdict host_on_send(void *self, struct weir_session *session, unsigned seat,
+                                      const struct weir_message *message)
+{
+    struct lua_instance *instance = self;
+    if (!instance_has(instance, CALLBACK_ON_SEND)) {
+        return WEIR_NEXT;
+    }
+    struct lua_runner *runner = take_for(instance, CALLBACK_ON_SEND, session, seat);
+    if (runner == NULL) {
+        return WEIR_DROP;
+    }
+    runner->message = message;
+    return settle_now(runner);
+}
+
+static void host_on_drain(void *self, struct weir_session *session, unsigned seat)
+{
+    struct lua_instance *instance = self;
+    if (!instance_has(instance, CALLBACK_ON_DRAIN)) {
+        return;
+    }
+    struct lua_runner *runner = take_for(instance, CALLBACK_ON_DRAIN, session, seat);
+    if (runner != NULL) {
+        (void)settle_now(runner);
+    }
+}
+
+/* serve hears of the end first, then on_close. */
+static void run_close(struct lua_instance *instance, struct weir_session *session, unsigned seat,
+                      const struct weir_ending *ending)
+{
+    struct api_conn *conn = api_conn_of(session, seat);
+    if (conn != NULL) {
+        conn->close_code = ending->code;
+        instance->ending = ending;
+        instance->ending_conn = conn;
+        settle_serve_end(conn);
+    }
+    if (!instance_has(instance, CALLBACK_ON_CLOSE)) {
+        return;
+    }
+    struct lua_runner *runner = call_take(instance, CALLBACK_ON_CLOSE, seat);
+    if (runner != NULL) {
+        runner->session = session;
+        runner->conn = conn;
+        runner->ending = ending;
+        (void)settle_now(runner);
+    }
+}
+
+static void host_on_close(void *self, struct weir_session *session, unsigned seat,
+                          const struct weir_ending *ending)
+{
+    struct lua_instance *instance = self;
+    run_close(instance, session, seat, ending);
+    instance->ending = NULL;
+    instance->ending_conn = NULL;
+    struct api_conn *conn = api_conn_of(session, seat);
+    if (conn != NULL) {
+        api_conn_end(instance, conn, ending);
+        return;
+    }
+    struct api_request *req = api_request_of(session_request(session), seat);
+    if (req != NULL) {
+        api_request_end(instance, req);
+    }
+}
+
+const struct weir_plugin_ops *lua_host_ops(void)
+{
+    static const struct weir_plugin_ops ops = {.struct_size = sizeof ops,
+                                               .load = host_load,
+                                               .unload = host_unload,
+                                               .worker_start = host_worker_start,
+                                               .worker_stop = host_worker_stop,
+                                               .on_request = host_on_request,
+                                               .on_done = host_on_done,
+                                               .on_open = host_on_open,
+                                               .on_message = host_on_message,
+                                               .on_send = host_on_send,
+                                               .on_drain = host_on_drain,
+                                               .on_close = host_on_close};
+    return &ops;
+}

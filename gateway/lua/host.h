@@ -1,0 +1,26 @@
+/* The Lua 5.4 host: plugins that are Lua files, behind the same ops as every other kind. Each
+ * plugin has a Lua state of its own on each worker, so its globals, its `weir.config` and its
+ * memory limit are its own. */
+#ifndef WEIR_LUA_HOST_H
+#define WEIR_LUA_HOST_H
+
+#include <stdint.h>
+
+struct weir_plugin_ops;
+
+/* Limits of every Lua plugin. */
+struct lua_limits {
+    uint64_t cpu_limit_ms;       /* CPU time of one callback, or of one stretch between two waits */
+    uint64_t memory_limit_bytes; /* of one Lua state */
+};
+
+/* Sets the limits of the plugins that are loaded from now on. `limits` is borrowed for the call.
+ * Control thread. */
+void lua_host_set_limits(const struct lua_limits *limits);
+
+/* The callbacks of every Lua plugin; static storage. `load` runs the file once in a state of its
+ * own that is thrown away, so what is wrong with it is told before anything is served. Any thread.
+ */
+const struct weir_plugin_ops *lua_host_ops(void);
+
+#endif
