@@ -1,0 +1,29 @@
+/* Kinds of plugins and their ops. A new kind is a new line here; nothing else in the program tells
+ * them apart. */
+#include "worker/plugin_kinds.h"
+
+#include "handlers/access_log.h"
+#include "handlers/static.h"
+#include "lua/host.h"
+
+const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugin)
+{
+    switch (plugin->kind) {
+    case CONFIG_PLUGIN_LUA:
+        return lua_host_ops();
+    case CONFIG_PLUGIN_STATIC:
+        return static_ops();
+    case CONFIG_PLUGIN_ACCESS_LOG:
+        return access_log_ops();
+    }
+    return NULL;
+}
+
+void plugin_kinds_set_limits(const struct config *config)
+{
+    struct lua_limits limits = {
+        .cpu_limit_ms = config->lua.cpu_limit_ms,
+        .memory_limit_bytes = config->lua.memory_limit,
+    };
+    lua_host_set_limits(&limits);
+}
