@@ -153,7 +153,6 @@ static struct static_worker *worker_of(void *self)
 static int worker_start(void *plugin, struct weir_worker *host, void **self, char *error,
                         size_t error_size)
 {
-    (void)host;
     struct static_worker *worker = malloc(sizeof(*worker));
     if (worker == NULL) {
         snprintf(error, error_size, "out of memory");
@@ -161,6 +160,7 @@ static int worker_start(void *plugin, struct weir_worker *host, void **self, cha
     }
     worker->magic = WORKER_MAGIC;
     worker->plugin = plugin_of(plugin);
+    worker->host = host;
     *self = worker;
     return 0;
 }
@@ -293,7 +293,8 @@ static enum weir_verdict on_request(void *self, struct weir_request *request, un
 
 static void on_reply_drain(void *self, struct weir_request *request, unsigned seat)
 {
-    static_reply_drain(worker_of(self), request, seat);
+    (void)self;
+    static_reply_drain(request, seat);
 }
 
 static void on_done(void *self, struct weir_request *request, unsigned seat,

@@ -7,6 +7,8 @@
 
 #include "handlers/static_root.h"
 
+struct weir_worker;
+
 enum {
     STATIC_PIECE_BYTES = 64 * 1024 /* read at once; a body up to this size is sent in one go */
 };
@@ -23,6 +25,7 @@ struct static_plugin {
 struct static_worker {
     uint32_t magic;
     const struct static_plugin *plugin;
+    struct weir_worker *host;
     uint8_t piece[STATIC_PIECE_BYTES]; /* used within one callback */
 };
 

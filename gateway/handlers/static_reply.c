@@ -1,7 +1,8 @@
 /* From an open file to a response. The order is RFC 9110's: preconditions first (section 13.2.2),
  * then the range (section 14.2), each against the representation that was selected. Bodies up to
  * one piece go out in one reply; larger ones are read piece by piece as the client takes them, so
- * a slow reader costs a descriptor and no memory.
+ * a slow reader costs a descriptor and no memory; after a few of them other connections have their
+ * turn, or one fast reader of a large file would hold up everybody's messages.
  * Called by static.c on the workers. Reading blocks the worker for as long as the disk takes, at
  * most one piece at a time: fine for files in the page cache, slow on a cold network disk. */
 #include "handlers/static_reply.h"
@@ -15,18 +16,25 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "handlers/static_etag.h"
+#include "net/loop.h"
 #include "proto/http_conditional.h"
 #include "proto/http_range.h"
 #include "session/request.h"
+#include "session/worker_access.h"
 
 enum {
     STREAM_MAGIC = 0x73747265,
-    FIELDS_MAX = 10
+    FIELDS_MAX = 10,
+    TURN_PIECES = 16 /* sent in one turn of the loop, i.e. 1 MiB */
 };
 
 /* A large body on its way; it sits in the request's seat. */
 struct stream {
     uint32_t magic;
+    unsigned seat;
+    struct static_worker *worker;
+    struct weir_request *request;
+    struct loop_timer *next_turn; /* NULL unless it waits for one */
     struct static_file file;
     off_t at;
     uint64_t left; /* bytes */
@@ -129,39 +137,82 @@ static void log_short(const struct weir_request *request)
              SPAN_ARGS(request_path(request)));
 }
 
+static struct stream *stream_of(void *pointer)
+{
+    struct stream *stream = pointer;
+    WEIR_CHECK(stream->magic == STREAM_MAGIC);
+    return stream;
+}
+
+/* Frees it and clears its seat. */
 static void stream_free(struct stream **stream)
 {
-    static_root_close_file(&(*stream)->file);
-    (*stream)->magic = 0;
-    free(*stream);
+    struct stream *s = *stream;
+    *request_seat(s->request, s->seat) = NULL;
+    loop_timer_free(&s->next_turn);
+    static_root_close_file(&s->file);
+    s->magic = 0;
+    free(s);
     *stream = NULL;
 }
 
-/* Sends pieces until the client is behind or the body is complete. A file that has become shorter
- * ends the body early, which cuts the connection: the length has been promised. */
-static void pump(struct static_worker *worker, struct weir_request *request, struct stream *stream)
+/* The body is complete, or can never be: fewer bytes than were promised cut the connection. */
+static void stream_end(struct stream *stream)
+{
+    struct weir_request *request = stream->request;
+    stream_free(&stream);
+    request_reply_end(request);
+}
+
+static enum weir_err send_next(struct stream *stream, bool *is_full)
+{
+    uint8_t *piece = stream->worker->piece;
+    size_t size = stream->left < STATIC_PIECE_BYTES ? (size_t)stream->left : STATIC_PIECE_BYTES;
+    if (!read_all(&stream->file, piece, size, stream->at)) {
+        log_short(stream->request);
+        return WEIR_EIO;
+    }
+    stream->at += (off_t)size;
+    stream->left -= size;
+    return request_reply_body(stream->request, (struct span){piece, size}, is_full);
+}
+
+static void on_next_turn(void *context);
+
+/* Without memory for a timer the body cannot go on. */
+static void wait_turn(struct stream *stream)
+{
+    struct loop *loop = worker_loop(stream->worker->host);
+    stream->next_turn = loop_timer_new(loop, 0, false, on_next_turn, stream);
+    if (stream->next_turn == NULL) {
+        stream_end(stream);
+    }
+}
+
+/* Sends pieces until the client is behind (on_reply_drain goes on), the turn is used up (the timer
+ * goes on), or the body ends. */
+static void pump(struct stream *stream)
 {
     bool is_full = false;
-    while (stream->left > 0 && !is_full) {
-        size_t size = stream->left < STATIC_PIECE_BYTES ? (size_t)stream->left : STATIC_PIECE_BYTES;
-        if (!read_all(&stream->file, worker->piece, size, stream->at)) {
-            log_short(request);
-            break;
-        }
-        stream->at += (off_t)size;
-        stream->left -= size;
-        enum weir_err err =
-            request_reply_body(request, (struct span){worker->piece, size}, &is_full);
-        if (err == WEIR_ECLOSED) {
-            return;
-        }
-        if (err != WEIR_OK) {
-            break;
-        }
+    enum weir_err err = WEIR_OK;
+    for (unsigned i = 0; i < TURN_PIECES && stream->left > 0 && !is_full && err == WEIR_OK; i++) {
+        err = send_next(stream, &is_full);
     }
-    if (stream->left == 0 || !is_full) {
-        request_reply_end(request);
+    if (err == WEIR_ECLOSED) {
+        return; /* on_done comes */
     }
+    if (err != WEIR_OK || stream->left == 0) {
+        stream_end(stream);
+    } else if (!is_full) {
+        wait_turn(stream);
+    }
+}
+
+static void on_next_turn(void *context)
+{
+    struct stream *stream = stream_of(context);
+    loop_timer_free(&stream->next_turn);
+    pump(stream);
 }
 
 static enum weir_err send_stream(struct response *r, unsigned status)
@@ -172,6 +223,9 @@ static enum weir_err send_stream(struct response *r, unsigned status)
     }
     *stream = (struct stream){
         .magic = STREAM_MAGIC,
+        .seat = r->seat,
+        .worker = r->worker,
+        .request = r->request,
         .file = r->choice->file,
         .at = (off_t)r->range.first,
         .left = r->range.length,
@@ -184,7 +238,7 @@ static enum weir_err send_stream(struct response *r, unsigned status)
         return err;
     }
     *request_seat(r->request, r->seat) = stream;
-    pump(r->worker, r->request, stream);
+    pump(stream);
     return WEIR_OK;
 }
 
@@ -314,26 +368,20 @@ enum weir_verdict static_reply_send(struct static_worker *worker, struct weir_re
     return static_reply_verdict(err);
 }
 
-static struct stream *stream_of(struct weir_request *request, unsigned seat)
+void static_reply_drain(struct weir_request *request, unsigned seat)
 {
-    struct stream *stream = *request_seat(request, seat);
-    WEIR_CHECK(stream == NULL || stream->magic == STREAM_MAGIC);
-    return stream;
-}
-
-void static_reply_drain(struct static_worker *worker, struct weir_request *request, unsigned seat)
-{
-    struct stream *stream = stream_of(request, seat);
-    if (stream != NULL) {
-        pump(worker, request, stream);
+    void *pointer = *request_seat(request, seat);
+    struct stream *stream = pointer != NULL ? stream_of(pointer) : NULL;
+    if (stream != NULL && stream->next_turn == NULL) {
+        pump(stream);
     }
 }
 
 void static_reply_done(struct weir_request *request, unsigned seat)
 {
-    struct stream *stream = stream_of(request, seat);
-    if (stream != NULL) {
+    void *pointer = *request_seat(request, seat);
+    if (pointer != NULL) {
+        struct stream *stream = stream_of(pointer);
         stream_free(&stream);
-        *request_seat(request, seat) = NULL;
     }
 }

@@ -22,7 +22,7 @@ enum weir_verdict static_reply_send(struct static_worker *worker, struct weir_re
                                     unsigned seat, struct static_choice *choice);
 
 /* Sends more of a large body; for on_reply_drain. Worker. */
-void static_reply_drain(struct static_worker *worker, struct weir_request *request, unsigned seat);
+void static_reply_drain(struct weir_request *request, unsigned seat);
 
 /* Frees what a large body needs; for on_done. Worker. */
 void static_reply_done(struct weir_request *request, unsigned seat);
