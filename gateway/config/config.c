@@ -71,7 +71,7 @@ static void load_into(struct owned *owned, const char *text, size_t size, struct
         return;
     }
     env_expand(root, scratch, problems);
-    struct loader loader = {&owned->arena, problems, &owned->config};
+    struct loader loader = {.arena = &owned->arena, .problems = problems, .config = &owned->config};
     if (root->kind == YAML_MAP) {
         load_section(&loader, &keys_root, root, &owned->config);
     } else {

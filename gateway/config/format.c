@@ -127,7 +127,7 @@ static bool check_address(const char *text, char why[FORMAT_WHY_BYTES])
         return refuse(why, "names no address; write 0.0.0.0:PORT for all of IPv4 or [::]:PORT for "
                            "all of IPv6");
     }
-    if (text[0] != '[' && memchr(text, ':', host) != NULL) {
+    if (is_ip(AF_INET6, text, host)) {
         return refuse(why, "needs brackets around its IPv6 address: [IPV6]:PORT");
     }
     if (!is_host(text, host)) {
@@ -169,17 +169,18 @@ static bool check_file(const char *text, char why[FORMAT_WHY_BYTES])
 static bool check_folder(const char *text, char why[FORMAT_WHY_BYTES])
 {
     struct stat status;
-    if (stat(text, &status) != 0 || access(text, R_OK | X_OK) != 0) {
-        return refuse_errno(why, errno);
+    if (stat(text, &status) == 0 && !S_ISDIR(status.st_mode)) {
+        return refuse(why, "is not a folder");
     }
-    return S_ISDIR(status.st_mode) ? true : refuse(why, "is not a folder");
+    return access(text, R_OK | X_OK) == 0 ? true : refuse_errno(why, errno);
 }
 
 static bool check_host(const char *text, char why[FORMAT_WHY_BYTES])
 {
-    const char *host = strncmp(text, "*.", 2) == 0 ? text + 2 : text;
+    bool wild = strncmp(text, "*.", 2) == 0;
+    const char *host = wild ? text + 2 : text;
     size_t size = strlen(host);
-    if (is_host(host, size) && (host == text || is_host_name(host, size))) {
+    if (wild ? is_host_name(host, size) && !looks_like_ipv4(host, size) : is_host(host, size)) {
         return true;
     }
     if (strstr(text, "://") != NULL) {

@@ -1,5 +1,5 @@
 /* The words for types and values in one place, so that an error message, the reference page and the
- * JSON Schema say the same. Called by load.c, settings.c, reference.c and schema.c; it allocates
+ * JSON Schema say the same. Called by load.c, plugin_json.c, reference.c and schema.c; it allocates
  * nothing. */
 #include "config/key_words.h"
 

@@ -247,9 +247,17 @@ static const struct config_key static_handler_keys[] = {
     {.name = "cache_control",
      .type = KEY_TEXT,
      .offset = offsetof(struct keys_static_handler, cache_control),
+     .fallback = "no-cache",
      .format = &format_header,
-     .doc = "The `Cache-Control` field of each response; without it, none is sent.",
+     .doc =
+         "The `Cache-Control` field of each file. `no-cache` lets clients keep a file but ask each "
+         "time whether it has changed.",
      .example = "public, max-age=60"},
+    {.name = "precompressed",
+     .type = KEY_SWITCH,
+     .offset = offsetof(struct keys_static_handler, precompressed),
+     .fallback = "on",
+     .doc = "Whether `NAME.gz` beside `NAME` is sent to clients that accept gzip."},
 };
 
 static const struct config_section keys_static_handler = {

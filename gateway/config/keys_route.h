@@ -2,6 +2,8 @@
 #ifndef WEIR_CONFIG_KEYS_ROUTE_H
 #define WEIR_CONFIG_KEYS_ROUTE_H
 
+#include <stdbool.h>
+
 /* `{lua: NAME, config: {..}}` */
 struct keys_lua_plugin {
     char *name;
@@ -13,6 +15,7 @@ struct keys_static_handler {
     char *folder;
     char *index;
     char *cache_control;
+    bool precompressed;
 };
 
 #endif

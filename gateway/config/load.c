@@ -12,8 +12,8 @@
 #include "config/format.h"
 #include "config/key_words.h"
 #include "config/plugin.h"
+#include "config/plugin_json.h"
 #include "config/scalar.h"
-#include "config/settings.h"
 #include "config/suggest.h"
 #include "config/yaml_tree.h"
 
@@ -29,6 +29,7 @@ static void *at_offset(void *base, size_t offset)
 void load_refuse_kind(struct loader *l, const struct yaml_node *node, const char *wanted)
 {
     if (node->kind == YAML_BROKEN) {
+        l->broken++;
         return;
     }
     if (node->kind == YAML_SCALAR && node->text[0] != '\0') {
@@ -315,7 +316,7 @@ static void load_free(struct loader *l, const struct yaml_node *node, char **out
         load_refuse_kind(l, node, key_words_wanted(KEY_FREE));
         node = NULL;
     }
-    enum weir_err err = node != NULL ? settings_from_node(node, l->problems, &json)
+    enum weir_err err = node != NULL ? plugin_json_from_node(node, l->problems, &json)
                                      : buffer_append(&json, SPAN("{}"));
     if (err == WEIR_OK) {
         *out = arena_text(l->arena, (const char *)json.data, json.size);
@@ -427,7 +428,7 @@ static void refuse_unknown(struct loader *l, const struct config_section *sectio
 void load_section(struct loader *l, const struct config_section *section,
                   const struct yaml_node *map, void *out)
 {
-    size_t before = l->problems->count;
+    size_t before = l->problems->count + l->broken;
     for (size_t i = 0; i < section->key_count; i++) {
         const struct config_key *key = &section->keys[i];
         const struct yaml_node *node = yaml_tree_get(map, key->name);
@@ -445,6 +446,6 @@ void load_section(struct loader *l, const struct config_section *section,
         }
     }
     if (section->check != NULL && !l->arena->exhausted) {
-        section->check(l, map, out, l->problems->count == before);
+        section->check(l, map, out, l->problems->count + l->broken == before);
     }
 }

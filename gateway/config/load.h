@@ -16,6 +16,7 @@ struct loader {
     struct arena *arena;
     struct problems *problems;
     struct config *config; /* being filled: earlier rows of the root's table are done */
+    size_t broken;         /* nodes passed over, since their problem had been noted before */
 };
 
 /* Fills `out`, a zeroed struct of the section, from `map`; NULL loads the defaults. Problems are

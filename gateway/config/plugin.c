@@ -14,7 +14,7 @@
 
 #include "base/buffer.h"
 #include "config/format.h"
-#include "config/settings.h"
+#include "config/plugin_json.h"
 #include "config/suggest.h"
 #include "config/yaml_tree.h"
 
@@ -196,7 +196,7 @@ static char *make_settings(struct loader *l, const struct config_plugin_form *fo
     }
     struct buffer json = {0};
     char *text = NULL;
-    if (settings_from_section(form->section, values, form->name_offset, &json) == WEIR_OK) {
+    if (plugin_json_from_section(form->section, values, form->name_offset, &json) == WEIR_OK) {
         text = arena_text(l->arena, (const char *)json.data, json.size);
     } else {
         l->arena->exhausted = true;

@@ -1,5 +1,5 @@
 /* A buffer with a sticky error, for the code that prints pages and JSON and would else be half
- * error handling. Called by settings.c, reference.c and schema.c. */
+ * error handling. Called by plugin_json.c, reference.c and schema.c. */
 #include "config/writer.h"
 
 #include <stdarg.h>

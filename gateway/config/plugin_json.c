@@ -3,7 +3,7 @@
  *
  * Called by load.c and plugin.c. It allocates only in the buffer that it is given, and never reads
  * JSON. */
-#include "config/settings.h"
+#include "config/plugin_json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -120,8 +120,8 @@ static void write_node(struct writer *w, const struct yaml_node *node, struct pr
     writer_text(w, node->kind == YAML_MAP ? "}" : "]");
 }
 
-enum weir_err settings_from_node(const struct yaml_node *node, struct problems *problems,
-                                 struct buffer *out)
+enum weir_err plugin_json_from_node(const struct yaml_node *node, struct problems *problems,
+                                    struct buffer *out)
 {
     struct writer w = {.out = out};
     write_node(&w, node, problems);
@@ -173,8 +173,8 @@ static void write_value(struct writer *w, const struct config_key *key, const vo
     }
 }
 
-enum weir_err settings_from_section(const struct config_section *section, const void *values,
-                                    size_t skip_offset, struct buffer *out)
+enum weir_err plugin_json_from_section(const struct config_section *section, const void *values,
+                                       size_t skip_offset, struct buffer *out)
 {
     struct writer w = {.out = out};
     bool first = true;
