@@ -153,8 +153,8 @@ enum http_precondition http_conditional_judge(const struct http_conditional *con
         return HTTP_PRECONDITION_FAILED;
     }
     if (conditional->none_match.is_sent) {
-        return conditional->none_match.holds ? HTTP_PRECONDITION_NOT_MODIFIED
-                                             : HTTP_PRECONDITION_PASSED;
+        return conditional->none_match.holds ? HTTP_PRECONDITION_PASSED
+                                             : HTTP_PRECONDITION_NOT_MODIFIED;
     }
     if (conditional->modified.is_sent && !conditional->modified.holds) {
         return HTTP_PRECONDITION_NOT_MODIFIED;
