@@ -241,7 +241,6 @@ static enum weir_err next_piece(struct ws_decoder *d, const struct ws_decoder_ru
             return refuse(refusal, CODE_NOT_UTF8, "text ends inside a character");
         }
         d->kind = 0;
-        d->compressed = false;
         d->message_size = 0;
     }
     return WEIR_OK;

@@ -194,7 +194,7 @@ static bool split_origin(struct span text, struct origin *out)
 {
     size_t colon = span_find(text, ':');
     struct span rest = span_from(text, colon);
-    if (colon == 0 || !span_starts_with(rest, SPAN("://"))) {
+    if (!span_starts_with(rest, SPAN("://"))) {
         return false;
     }
     rest = span_from(rest, 3);

@@ -298,6 +298,7 @@ static void test_refuses_other_origins(void **unused)
     assert_false(allows("https://example.com", "https://example.com/"));
     assert_false(allows("https://example.com", "https://example.com https://evil.net"));
     assert_false(allows("https://example.com", "example.com"));
+    assert_false(allows("https://example.com", "https://*.example.com"));
     assert_false(allows("https://example.com", "null"));
     assert_false(allows("https://example.com", ""));
     assert_false(allows("https://example.com", "://example.com"));
