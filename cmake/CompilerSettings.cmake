@@ -1,10 +1,11 @@
 # Warnings, language level, hardening and sanitizers: one interface target that every other target links.
 add_library(weir_settings INTERFACE)
-target_compile_features(weir_settings INTERFACE c_std_11)
 target_compile_definitions(weir_settings INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
 target_compile_options(weir_settings INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Werror -fno-omit-frame-pointer)
 
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
 
