@@ -179,20 +179,22 @@ enum call_outcome call_resume(struct lua_runner *runner)
     return status == LUA_OK ? CALL_DONE : CALL_PARKED;
 }
 
-static bool can_resume(lua_State *L, lua_State *co, int args)
+/* Whether it runs, or waits for one that it has resumed itself. */
+static bool is_active(lua_State *L, lua_State *co)
 {
     lua_Debug at;
+    return co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &at) > 0);
+}
+
+static bool can_resume(lua_State *L, lua_State *co, int args)
+{
     int status = lua_status(co);
     const char *why = NULL;
     if (instance_is_runner(co)) {
         why = "cannot resume the coroutine of a callback";
-    } else if (co == L) {
+    } else if (is_active(L, co)) {
         why = "cannot resume non-suspended coroutine";
-    } else if (status == LUA_OK && lua_getstack(co, 0, &at) > 0) {
-        why = "cannot resume non-suspended coroutine";
-    } else if (status == LUA_OK && lua_gettop(co) == 0) {
-        why = "cannot resume dead coroutine";
-    } else if (status > LUA_YIELD) {
+    } else if (status > LUA_YIELD || (status == LUA_OK && lua_gettop(co) == 0)) {
         why = "cannot resume dead coroutine";
     } else if (!lua_checkstack(co, args)) {
         why = "too many arguments to resume";
@@ -231,4 +233,21 @@ bool call_coroutine(lua_State *L, lua_State *co, int args, int *results, bool *i
     }
     lua_xmove(co, L, *results);
     return true;
+}
+
+bool call_close_coroutine(lua_State *L, lua_State *co)
+{
+    if (instance_is_runner(co) || is_active(L, co)) {
+        luaL_error(L, "cannot close a coroutine that is running");
+    }
+    guard_check(L);
+    guard_follow(co);
+    int status = lua_resetthread(co);
+    guard_follow(L);
+    guard_check(L);
+    if (status == LUA_OK) {
+        return true;
+    }
+    lua_xmove(co, L, 1);
+    return false;
 }

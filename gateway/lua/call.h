@@ -44,4 +44,9 @@ void call_drop(struct lua_runner *runner);
  * after. Throws in `L` when the CPU limit was passed. May be called within Lua alone. */
 bool call_coroutine(lua_State *L, lua_State *co, int args, int *results, bool *is_host_yield);
 
+/* Closes the variables of the suspended or failed coroutine `co`, as coroutine.close does. False with
+ * an error object on top of `L` where it failed, or a variable's closing did. Throws as
+ * call_coroutine. */
+bool call_close_coroutine(lua_State *L, lua_State *co);
+
 #endif

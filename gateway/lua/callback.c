@@ -231,6 +231,34 @@ static void find_wants_ending(lua_State *L, int function, int params)
     }
 }
 
+static bool is_callback(const char *name)
+{
+    for (int callback = 0; callback < CALLBACK_COUNT; callback++) {
+        if (strcmp(name, instance_callback_names[callback]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A misspelt callback would never be called, and nobody would know why. */
+static void check_names(lua_State *L, int table)
+{
+    lua_pushnil(L);
+    while (lua_next(L, table) != 0) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            const char *name = lua_tostring(L, -1);
+            if (strncmp(name, "on_", 3) == 0 && !is_callback(name)) {
+                luaL_error(L,
+                           "unknown callback %s; there are on_request, on_done, on_open, "
+                           "on_message, on_send, on_drain, on_close and serve",
+                           name);
+            }
+        }
+    }
+}
+
 void callback_open(lua_State *L)
 {
     int table = lua_gettop(L);
@@ -238,6 +266,7 @@ void callback_open(lua_State *L)
         luaL_error(L, "the file must return a table of callbacks, not a %s",
                    luaL_typename(L, table));
     }
+    check_names(L, table);
     lua_pushliteral(L, "text");
     lua_pushliteral(L, "binary");
     api_request_open(L);

@@ -54,18 +54,26 @@ static int coroutine_resume(lua_State *L)
 
 static int wrapped_after_wait(lua_State *L, int status, lua_KContext context);
 
+static int fail_wrapped(lua_State *L, lua_State *co)
+{
+    if (lua_status(co) > LUA_YIELD && !call_close_coroutine(L, co)) {
+        lua_remove(L, -2); /* the error that counts is on top of it */
+    }
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        luaL_where(L, 1);
+        lua_insert(L, -2);
+        lua_concat(L, 2);
+    }
+    return lua_error(L);
+}
+
 /* As resume, but an error goes on, with the position of the caller, as in Lua. */
 static int call_wrapped(lua_State *L, lua_State *co, int args)
 {
     int results = 0;
     bool is_host_yield = false;
     if (!call_coroutine(L, co, args, &results, &is_host_yield)) {
-        if (lua_type(L, -1) == LUA_TSTRING) {
-            luaL_where(L, 1);
-            lua_insert(L, -2);
-            lua_concat(L, 2);
-        }
-        return lua_error(L);
+        return fail_wrapped(L, co);
     }
     if (is_host_yield) {
         lua_pop(L, results);
@@ -104,17 +112,15 @@ static int coroutine_yield(lua_State *L)
     return lua_yield(L, lua_gettop(L));
 }
 
-/* Upvalue: Lua's own coroutine.close. */
 static int coroutine_close(lua_State *L)
 {
-    if (instance_is_runner(check_coroutine(L))) {
-        return luaL_error(L, "cannot close the coroutine of a callback");
+    if (call_close_coroutine(L, check_coroutine(L))) {
+        lua_pushboolean(L, 1);
+        return 1;
     }
-    int top = lua_gettop(L);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, top, LUA_MULTRET);
-    return lua_gettop(L);
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    return 2;
 }
 
 void coroutine_open(lua_State *L)
@@ -126,8 +132,7 @@ void coroutine_open(lua_State *L)
     lua_setfield(L, -2, "wrap");
     lua_pushcfunction(L, coroutine_yield);
     lua_setfield(L, -2, "yield");
-    lua_getfield(L, -1, "close");
-    lua_pushcclosure(L, coroutine_close, 1);
+    lua_pushcfunction(L, coroutine_close);
     lua_setfield(L, -2, "close");
     lua_pop(L, 1);
 }

@@ -20,7 +20,7 @@
 #include "session/worker_access.h"
 
 static const uint64_t MS_NS = 1000000;
-static const uint64_t LOAD_LIMIT_NS = 5000000000; /* a file may build tables when it is loaded */
+static const uint64_t LOAD_LIMIT_NS = 1000000000; /* a file may build tables when it is loaded */
 
 const char *const instance_callback_names[CALLBACK_COUNT + 1] = {
     "on_request", "on_done",  "on_open", "on_message", "on_send",

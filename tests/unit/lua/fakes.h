@@ -1,0 +1,552 @@
+/* Small stand-ins for the session room, the worker and the loop, so that the Lua host can be tested
+ * alone: a session is a list of what was done to it, and time goes on when a test says so. One test
+ * program includes it once. */
+#ifndef WEIR_TEST_LUA_FAKES_H
+#define WEIR_TEST_LUA_FAKES_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <weir/plugin.h>
+
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "lua/host.h"
+#include "net/loop.h"
+#include "session/request.h"
+#include "session/session.h"
+#include "session/worker_access.h"
+
+enum {
+    FAKE_SEATS = 4,
+    FAKE_SENT = 64
+};
+
+struct weir_worker {
+    unsigned id;
+};
+
+struct loop {
+    struct list_node timers;
+    uint64_t now_ms;
+};
+
+struct loop_timer {
+    struct list_node node;
+    struct loop *loop;
+    uint64_t at_ms;
+    uint64_t every_ms;
+    loop_timer_fn fn;
+    void *context;
+};
+
+struct fake_sent {
+    enum weir_kind kind;
+    unsigned seat;
+    char *data;
+    size_t size;
+};
+
+struct weir_request {
+    void *seats[FAKE_SEATS];
+    const char *query;
+    const char *const *headers; /* name, value, ... NULL */
+    unsigned replied_status;    /* 0: not yet */
+    char reply[1024];           /* fields and body of the reply */
+    int resumed;
+    enum weir_verdict verdict; /* it was resumed with */
+};
+
+/* Who walks the chain on a send or a pass; NULL: nobody. */
+struct fake_plugin {
+    const struct weir_plugin_ops *ops;
+    void *self;
+};
+
+struct weir_session {
+    struct weir_request *request;
+    uint64_t id;
+    struct fake_plugin chain[FAKE_SEATS];
+    struct fake_sent sent[FAKE_SENT]; /* to the client */
+    size_t sent_count;
+    struct fake_sent passed[FAKE_SENT]; /* inwards, past the last plugin */
+    size_t passed_count;
+    size_t bytes_sent;
+    bool keeps_no_messages; /* for many */
+    enum weir_err send_result;
+    bool is_closed;
+    uint16_t close_code;
+    char close_reason[128];
+    int failed;
+    int pings;
+    int resumed;
+    enum weir_verdict verdict; /* it was resumed with */
+};
+
+static struct loop fake_loop = {.timers = {&fake_loop.timers, &fake_loop.timers}};
+static struct weir_worker fake_worker = {.id = 3};
+
+/* --- session/request.h --- */
+
+struct span request_method(const struct weir_request *request)
+{
+    (void)request;
+    return SPAN("GET");
+}
+
+struct span request_target(const struct weir_request *request)
+{
+    (void)request;
+    return SPAN("/ws/a%20b?room=one");
+}
+
+struct span request_path(const struct weir_request *request)
+{
+    (void)request;
+    return SPAN("/ws/a b");
+}
+
+struct span request_query(const struct weir_request *request)
+{
+    return span_of(request->query);
+}
+
+struct span request_host(const struct weir_request *request)
+{
+    (void)request;
+    return SPAN("example.com:5000");
+}
+
+const char *request_scheme(const struct weir_request *request)
+{
+    (void)request;
+    return "ws";
+}
+
+unsigned request_http_minor(const struct weir_request *request)
+{
+    (void)request;
+    return 1;
+}
+
+const char *request_remote(const struct weir_request *request)
+{
+    (void)request;
+    return "192.0.2.7";
+}
+
+unsigned request_remote_port(const struct weir_request *request)
+{
+    (void)request;
+    return 40000;
+}
+
+const char *request_client_subject(const struct weir_request *request)
+{
+    (void)request;
+    return "CN=someone";
+}
+
+bool request_wants_session(const struct weir_request *request)
+{
+    (void)request;
+    return true;
+}
+
+const char *request_subprotocol(const struct weir_request *request)
+{
+    (void)request;
+    return "chat.v1";
+}
+
+const char *request_route(const struct weir_request *request)
+{
+    (void)request;
+    return "/ws";
+}
+
+size_t request_header_count(const struct weir_request *request)
+{
+    size_t count = 0;
+    while (request->headers != NULL && request->headers[2 * count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
+struct span request_header_name(const struct weir_request *request, size_t index)
+{
+    return span_of(request->headers[2 * index]);
+}
+
+struct span request_header_value(const struct weir_request *request, size_t index)
+{
+    return span_of(request->headers[2 * index + 1]);
+}
+
+void **request_seat(struct weir_request *request, unsigned seat)
+{
+    return &request->seats[seat];
+}
+
+/* Good enough for names and values that need no decoding. */
+bool request_query_next(struct span *rest, struct buffer *name, struct buffer *value)
+{
+    if (rest->size == 0) {
+        return false;
+    }
+    size_t end = span_find(*rest, '&');
+    struct span pair = {rest->data, end};
+    size_t equals = span_find(pair, '=');
+    name->size = 0;
+    value->size = 0;
+    WEIR_CHECK(buffer_append(name, (struct span){pair.data, equals}) == WEIR_OK);
+    WEIR_CHECK(buffer_append(value, span_from(pair, equals + 1)) == WEIR_OK);
+    *rest = span_from(*rest, end + 1);
+    return true;
+}
+
+static void fake_note(struct weir_request *request, struct span text, const char *after)
+{
+    size_t used = strlen(request->reply);
+    snprintf(request->reply + used, sizeof request->reply - used, "%.*s%s", SPAN_ARGS(text), after);
+}
+
+enum weir_err request_reply(struct weir_request *request, unsigned status,
+                            const struct reply_field *fields, size_t count, struct span body)
+{
+    if (request->replied_status != 0) {
+        return WEIR_EINVAL;
+    }
+    request->replied_status = status;
+    for (size_t i = 0; i < count; i++) {
+        fake_note(request, fields[i].name, ": ");
+        fake_note(request, fields[i].value, "\n");
+    }
+    fake_note(request, body, "");
+    return WEIR_OK;
+}
+
+enum weir_err request_reply_error(struct weir_request *request, unsigned status, const char *why)
+{
+    return request_reply(request, status, NULL, 0, span_of(why));
+}
+
+void request_resume(struct weir_request *request, unsigned seat, enum weir_verdict verdict)
+{
+    (void)seat;
+    request->resumed++;
+    request->verdict = verdict;
+}
+
+uint64_t request_id(const struct weir_request *request)
+{
+    (void)request;
+    return 77;
+}
+
+/* --- session/session.h --- */
+
+struct weir_request *session_request(struct weir_session *session)
+{
+    return session->request;
+}
+
+uint64_t session_id(const struct weir_session *session)
+{
+    return session->id;
+}
+
+void **session_seat(struct weir_session *session, unsigned seat)
+{
+    return &session->request->seats[seat];
+}
+
+static void fake_keep(struct fake_sent *list, size_t *count, unsigned seat, enum weir_kind kind,
+                      struct span payload)
+{
+    WEIR_CHECK(*count < FAKE_SENT);
+    struct fake_sent *sent = &list[(*count)++];
+    *sent = (struct fake_sent){.kind = kind, .seat = seat, .size = payload.size};
+    sent->data = malloc(payload.size + 1);
+    WEIR_CHECK(sent->data != NULL);
+    if (payload.size > 0) {
+        memcpy(sent->data, payload.data, payload.size);
+    }
+    sent->data[payload.size] = '\0';
+}
+
+enum weir_err session_send(struct weir_session *session, unsigned seat, enum weir_kind kind,
+                           struct span payload)
+{
+    if (session->is_closed) {
+        return WEIR_ECLOSED;
+    }
+    if (session->send_result != WEIR_OK) {
+        return session->send_result;
+    }
+    struct weir_message message = {kind, {payload.data, payload.size}};
+    for (unsigned outer = seat; outer > 0; outer--) {
+        struct fake_plugin *plugin = &session->chain[outer - 1];
+        if (plugin->ops != NULL && plugin->ops->on_send != NULL &&
+            plugin->ops->on_send(plugin->self, session, outer - 1, &message) != WEIR_NEXT) {
+            return WEIR_OK;
+        }
+    }
+    session->bytes_sent += payload.size;
+    if (!session->keeps_no_messages) {
+        fake_keep(session->sent, &session->sent_count, seat, kind, payload);
+    }
+    return WEIR_OK;
+}
+
+void session_pass(struct weir_session *session, unsigned seat, const struct weir_message *message)
+{
+    struct span payload = {message->payload.data, message->payload.size};
+    fake_keep(session->passed, &session->passed_count, seat, message->kind, payload);
+}
+
+enum weir_err session_ping(struct weir_session *session, struct span payload)
+{
+    (void)payload;
+    session->pings++;
+    return session->is_closed ? WEIR_ECLOSED : WEIR_OK;
+}
+
+enum weir_err session_close(struct weir_session *session, uint16_t code, struct span reason)
+{
+    if (session->is_closed) {
+        return WEIR_ECLOSED;
+    }
+    if (code < 1000 || code == 1005 || code == 1006) {
+        return WEIR_EINVAL;
+    }
+    session->is_closed = true;
+    session->close_code = code;
+    snprintf(session->close_reason, sizeof session->close_reason, "%.*s", SPAN_ARGS(reason));
+    return WEIR_OK;
+}
+
+void session_fail(struct weir_session *session)
+{
+    session->failed++;
+    if (!session->is_closed) {
+        session->is_closed = true;
+        session->close_code = 1011;
+    }
+}
+
+void session_resume(struct weir_session *session, unsigned seat, enum weir_verdict verdict)
+{
+    (void)seat;
+    session->resumed++;
+    session->verdict = verdict;
+}
+
+size_t session_buffered(const struct weir_session *session)
+{
+    (void)session;
+    return 12;
+}
+
+/* --- net/loop.h and the worker --- */
+
+struct loop_timer *loop_timer_new(struct loop *loop, uint64_t delay_ms, bool repeats,
+                                  loop_timer_fn fn, void *context)
+{
+    struct loop_timer *timer = calloc(1, sizeof *timer);
+    WEIR_CHECK(timer != NULL);
+    timer->loop = loop;
+    timer->at_ms = loop->now_ms + delay_ms;
+    timer->every_ms = repeats ? delay_ms : 0;
+    timer->fn = fn;
+    timer->context = context;
+    list_append(&loop->timers, &timer->node);
+    return timer;
+}
+
+void loop_timer_free(struct loop_timer **timer)
+{
+    if (*timer != NULL) {
+        list_remove(&(*timer)->node);
+        free(*timer);
+        *timer = NULL;
+    }
+}
+
+static struct loop_timer *fake_due(struct loop *loop)
+{
+    struct loop_timer *first = NULL;
+    for (struct list_node *at = loop->timers.next; at != &loop->timers; at = at->next) {
+        struct loop_timer *timer = list_item(at, struct loop_timer, node);
+        if (timer->at_ms <= loop->now_ms && (first == NULL || timer->at_ms < first->at_ms)) {
+            first = timer;
+        }
+    }
+    return first;
+}
+
+/* Lets time go on and fires what is due. */
+static void fake_advance(uint64_t ms)
+{
+    uint64_t end = fake_loop.now_ms + ms;
+    while (fake_loop.now_ms <= end) {
+        struct loop_timer *timer = fake_due(&fake_loop);
+        if (timer == NULL) {
+            fake_loop.now_ms++;
+            continue;
+        }
+        if (timer->every_ms > 0) {
+            timer->at_ms += timer->every_ms;
+        } else {
+            timer->at_ms = UINT64_MAX;
+        }
+        timer->fn(timer->context);
+    }
+    fake_loop.now_ms = end;
+}
+
+struct loop *worker_loop(struct weir_worker *worker)
+{
+    (void)worker;
+    return &fake_loop;
+}
+
+unsigned worker_id(const struct weir_worker *worker)
+{
+    return worker->id;
+}
+
+unsigned worker_count(const struct weir_worker *worker)
+{
+    (void)worker;
+    return 8;
+}
+
+/* --- plugins from text --- */
+
+struct fake_loaded {
+    void *plugin;
+    void *self;
+    char error[512];
+};
+
+static const struct weir_plugin_ops *fake_ops(void)
+{
+    return lua_host_ops();
+}
+
+/* Writes `text` to a file of its own and loads it; `error` is set when that fails. */
+static struct fake_loaded fake_load_with(const char *text, const char *settings)
+{
+    struct fake_loaded loaded = {.plugin = NULL, .self = NULL, .error = ""};
+    char file[] = "/tmp/weir-test-XXXXXX.lua";
+    int fd = mkstemps(file, 4);
+    WEIR_CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+    struct weir_plugin_config config = {
+        .struct_size = sizeof config, .name = "test", .file = file, .settings_json = settings};
+    if (fake_ops()->load(&config, &loaded.plugin, loaded.error, sizeof loaded.error) == 0) {
+        WEIR_CHECK(fake_ops()->worker_start(loaded.plugin, &fake_worker, &loaded.self, loaded.error,
+                                            sizeof loaded.error) == 0);
+    }
+    unlink(file);
+    return loaded;
+}
+
+static struct fake_loaded fake_load(const char *text)
+{
+    struct fake_loaded loaded = fake_load_with(text, "{}");
+    if (loaded.self == NULL) {
+        fail_msg("%s", loaded.error);
+    }
+    return loaded;
+}
+
+static void fake_unload(struct fake_loaded *loaded)
+{
+    if (loaded->self != NULL) {
+        fake_ops()->worker_stop(loaded->self);
+    }
+    if (loaded->plugin != NULL) {
+        fake_ops()->unload(loaded->plugin);
+    }
+    assert_true(list_is_empty(&fake_loop.timers));
+}
+
+static struct weir_session *fake_session(void)
+{
+    static uint64_t last_id = 100;
+    struct weir_session *session = calloc(1, sizeof *session);
+    WEIR_CHECK(session != NULL);
+    session->request = calloc(1, sizeof *session->request);
+    WEIR_CHECK(session->request != NULL);
+    session->request->query = "room=one&empty=&room=two";
+    session->id = ++last_id;
+    return session;
+}
+
+static void fake_session_free(struct weir_session *session)
+{
+    for (size_t i = 0; i < session->sent_count; i++) {
+        free(session->sent[i].data);
+    }
+    for (size_t i = 0; i < session->passed_count; i++) {
+        free(session->passed[i].data);
+    }
+    free(session->request);
+    free(session);
+}
+
+static enum weir_verdict fake_message_kind(struct fake_loaded *loaded, struct weir_session *session,
+                                           const char *text, enum weir_kind kind)
+{
+    /* In memory of its own, so that a sanitizer sees who keeps it for too long. */
+    size_t size = strlen(text);
+    uint8_t *copy = malloc(size + 1);
+    WEIR_CHECK(copy != NULL);
+    memcpy(copy, text, size + 1);
+    struct weir_message message = {kind, {copy, size}};
+    enum weir_verdict verdict = fake_ops()->on_message(loaded->self, session, 0, &message);
+    free(copy);
+    return verdict;
+}
+
+static enum weir_verdict fake_message(struct fake_loaded *loaded, struct weir_session *session,
+                                      const char *text)
+{
+    return fake_message_kind(loaded, session, text, WEIR_TEXT);
+}
+
+/* Ends and frees a session. */
+static void fake_end(struct fake_loaded *loaded, struct weir_session *session, uint16_t code,
+                     const char *reason)
+{
+    struct weir_ending ending = {.struct_size = sizeof ending,
+                                 .code = code,
+                                 .reason = {(const uint8_t *)reason, strlen(reason)},
+                                 .status = 101,
+                                 .closed_by = "client",
+                                 .words = "it closed",
+                                 .duration_us = 1500000,
+                                 .messages_in = 3,
+                                 .messages_out = 4,
+                                 .bytes_in = 5,
+                                 .bytes_out = 6};
+    session->is_closed = true;
+    fake_ops()->on_close(loaded->self, session, 0, &ending);
+    assert_null(session->request->seats[0]);
+    fake_session_free(session);
+}
+
+#endif
