@@ -22,13 +22,15 @@ struct config_strings {
 struct config_plugin {
     enum config_plugin_kind {
         CONFIG_PLUGIN_LUA,
-        CONFIG_PLUGIN_NATIVE,
-        CONFIG_PLUGIN_STATIC
+        CONFIG_PLUGIN_STATIC,
+        CONFIG_PLUGIN_ACCESS_LOG
     } kind;
-    char *name;          /* as written: the Lua file's stem, or the folder of a static handler */
-    char *file;          /* the path found along plugin_path, or the folder; never NULL */
-    char *settings_json; /* `{}` where none were given */
-    unsigned line;       /* where it stands in the YAML, for later errors */
+    char *name; /* as written: the Lua file's stem, a folder, a log file, or `access_log` */
+    char *file; /* the path found along plugin_path, the folder, or the log file (`-`: standard
+                   output) */
+    char
+        *settings_json; /* a JSON object without that name; of built-in kinds with their defaults */
+    unsigned line;      /* where it stands in the YAML, for later errors */
 };
 
 /* A certificate with its key: the pair of `tls:` itself, or one of `tls: {certificates: [..]}`. */

@@ -22,9 +22,9 @@ static bool refuse(char why[FORMAT_WHY_BYTES], const char *words)
     return false;
 }
 
-static bool refuse_errno(char why[FORMAT_WHY_BYTES], int error)
+static bool refuse_use(char why[FORMAT_WHY_BYTES], const char *words, int error)
 {
-    snprintf(why, FORMAT_WHY_BYTES, "cannot be read: %s", strerror(error));
+    snprintf(why, FORMAT_WHY_BYTES, "%s: %s", words, strerror(error));
     return false;
 }
 
@@ -161,7 +161,7 @@ static bool check_file(const char *text, char why[FORMAT_WHY_BYTES])
 {
     struct stat status;
     if (stat(text, &status) != 0 || access(text, R_OK) != 0) {
-        return refuse_errno(why, errno);
+        return refuse_use(why, "cannot be read", errno);
     }
     return S_ISREG(status.st_mode) ? true : refuse(why, "is not a regular file");
 }
@@ -172,7 +172,31 @@ static bool check_folder(const char *text, char why[FORMAT_WHY_BYTES])
     if (stat(text, &status) == 0 && !S_ISDIR(status.st_mode)) {
         return refuse(why, "is not a folder");
     }
-    return access(text, R_OK | X_OK) == 0 ? true : refuse_errno(why, errno);
+    return access(text, R_OK | X_OK) == 0 ? true : refuse_use(why, "cannot be read", errno);
+}
+
+/* A file that is not there yet is made in its folder. */
+static bool check_output(const char *text, char why[FORMAT_WHY_BYTES])
+{
+    struct stat status;
+    const char *slash = strrchr(text, '/');
+    if (strcmp(text, "-") == 0) {
+        return true;
+    }
+    if (stat(text, &status) == 0) {
+        if (S_ISDIR(status.st_mode)) {
+            return refuse(why, "is a folder");
+        }
+        return access(text, W_OK) == 0 ? true : refuse_use(why, "cannot be written", errno);
+    }
+    char *folder = slash != NULL ? strndup(text, (size_t)(slash - text) + 1) : strdup(".");
+    if (folder == NULL) {
+        return refuse_use(why, "cannot be written", ENOMEM);
+    }
+    bool good = access(folder, W_OK | X_OK) == 0;
+    int error = errno;
+    free(folder);
+    return good ? true : refuse_use(why, "cannot be written", error);
 }
 
 static bool check_host(const char *text, char why[FORMAT_WHY_BYTES])
@@ -273,7 +297,7 @@ static bool check_name(const char *text, char why[FORMAT_WHY_BYTES])
 
 static bool check_leaf(const char *text, char why[FORMAT_WHY_BYTES])
 {
-    if (strchr(text, '/') != NULL || strcmp(text, ".") == 0 || strcmp(text, "..") == 0) {
+    if (strchr(text, '/') != NULL || text[0] == '.') {
         return refuse(why, "is not a plain file name");
     }
     return true;
@@ -294,6 +318,7 @@ const struct config_format format_block = {"address or CIDR block",
                                            "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$", check_block};
 const struct config_format format_file = {"file", NULL, check_file};
 const struct config_format format_folder = {"folder", NULL, check_folder};
+const struct config_format format_output = {"file", NULL, check_output};
 const struct config_format format_host = {"host", "^(\\*\\.)?[^/*\\s]+$", check_host};
 const struct config_format format_path = {"path", "^/[^?#\\s]*$", check_path};
 const struct config_format format_origin = {"origin", "^(null|[A-Za-z][A-Za-z0-9+.-]*://[^/\\s]+)$",

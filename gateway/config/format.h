@@ -23,12 +23,13 @@ extern const struct config_format format_address; /* HOST:PORT, [IPV6]:PORT, uni
 extern const struct config_format format_block;   /* an IP address or CIDR block */
 extern const struct config_format format_file;    /* a regular file that can be read */
 extern const struct config_format format_folder;  /* a folder that can be listed */
+extern const struct config_format format_output;  /* "-" or a file that can be appended to */
 extern const struct config_format format_host;    /* a host name, maybe `*.example.com` */
 extern const struct config_format format_path;    /* the path of a URL */
 extern const struct config_format format_origin;  /* scheme://host[:port] */
 extern const struct config_format format_token;   /* a token, RFC 9110, section 5.6.2 */
 extern const struct config_format format_name;    /* a plugin's name */
-extern const struct config_format format_leaf;    /* a file name without folders */
+extern const struct config_format format_leaf;    /* a file name without folders or a leading dot */
 extern const struct config_format format_header;  /* a field value, RFC 9110, section 5.5 */
 
 /* Writes a checked address in the one spelling that equal addresses share, terminated and cut to

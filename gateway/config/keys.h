@@ -75,6 +75,7 @@ struct config_plugin_form {
     bool is_handler; /* may stand in `handler` */
     const struct config_section *section;
     size_t name_offset; /* of the member for `word` in the section's struct */
+    bool bare;          /* in `plugins`, the word alone is the form with all its defaults */
     /* Finds what the name means and gives its path, allocated by the loader; NULL after noting a
      * problem. */
     char *(*find)(struct loader *l, const struct yaml_node *node, const char *name);

@@ -224,7 +224,7 @@ static const struct config_key lua_plugin_keys[] = {
 
 static const struct config_section keys_lua_plugin = {
     .title = "Lua plugins",
-    .doc = "A Lua file, as a handler or in `plugins`. In `plugins`, a bare name is short for this.",
+    .doc = "A Lua file. In `plugins`, `NAME` alone is short for `{lua: NAME}`.",
     .size = sizeof(struct keys_lua_plugin),
     .keys = lua_plugin_keys,
     .key_count = KEYS_COUNT(lua_plugin_keys),
@@ -262,10 +262,31 @@ static const struct config_key static_handler_keys[] = {
 
 static const struct config_section keys_static_handler = {
     .title = "Static files",
-    .doc = "A folder of files, as a handler.",
+    .doc = "A folder of files, for GET and HEAD.",
     .size = sizeof(struct keys_static_handler),
     .keys = static_handler_keys,
     .key_count = KEYS_COUNT(static_handler_keys),
+};
+
+static const struct config_key access_log_keys[] = {
+    {.name = "access_log",
+     .type = KEY_TEXT,
+     .offset = offsetof(struct keys_access_log, path),
+     .fallback = "-",
+     .format = &format_output,
+     .doc = "The file that lines are appended to; `\"-\"`, in quotes, is standard output.",
+     .example = "access.jsonl"},
+};
+
+static const struct config_section keys_access_log = {
+    .title = "Access log",
+    .doc =
+        "A built-in plugin that writes one line of JSON for each request and session when it "
+        "ends. First in the chain, it is the last to hear, so its line tells what the client got "
+        "in the end. In `plugins`, `access_log` alone writes to standard output.",
+    .size = sizeof(struct keys_access_log),
+    .keys = access_log_keys,
+    .key_count = KEYS_COUNT(access_log_keys),
 };
 
 const struct config_plugin_form keys_forms[] = {
@@ -281,7 +302,14 @@ const struct config_plugin_form keys_forms[] = {
      .is_handler = true,
      .section = &keys_static_handler,
      .name_offset = offsetof(struct keys_static_handler, folder),
-     .find = plugin_find_folder},
+     .find = plugin_find_path},
+    {.word = "access_log",
+     .kind = CONFIG_PLUGIN_ACCESS_LOG,
+     .in_chain = true,
+     .section = &keys_access_log,
+     .name_offset = offsetof(struct keys_access_log, path),
+     .bare = true,
+     .find = plugin_find_path},
 };
 
 const size_t keys_form_count = KEYS_COUNT(keys_forms);

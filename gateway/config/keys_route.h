@@ -18,4 +18,9 @@ struct keys_static_handler {
     bool precompressed;
 };
 
+/* `{access_log: PATH}` */
+struct keys_access_log {
+    char *path;
+};
+
 #endif

@@ -1,6 +1,6 @@
 /* A plugin or handler is a mapping with one form's word as a key (`{lua: echo}`); the form's
- * section says which keys stand beside it. A bare name in `plugins` is the first form with that
- * name.
+ * section says which keys stand beside it. A bare name in `plugins` is a built-in plugin, or else
+ * a Lua file.
  *
  * Called by load.c for each route. It looks for files and never opens them: whether a Lua file
  * compiles is found out by the Lua host. */
@@ -66,15 +66,22 @@ static void offer_files(struct suggestion *nearest, const char *folder, char kep
     closedir(dir);
 }
 
-static void refuse_missing(struct loader *l, const struct yaml_node *node, const char *name)
+/* `bare` tells that a built-in plugin's word could have stood here too. */
+static void refuse_missing(struct loader *l, const struct yaml_node *node, const char *name,
+                           bool bare)
 {
     const struct config_strings *folders = &l->config->plugin_path;
     struct suggestion nearest = {.word = name};
-    char kept[NAME_BYTES];
+    char kept[NAME_BYTES] = "";
     char searched[NAME_BYTES] = "plugin_path, which is empty";
     size_t used = 0;
     if (l->problems->count >= PROBLEMS_MAX) {
         return; /* it would not be listed, and listing folders is slow */
+    }
+    for (size_t i = 0; bare && i < keys_form_count; i++) {
+        if (keys_forms[i].bare) {
+            suggest_offer(&nearest, keys_forms[i].word);
+        }
     }
     for (size_t i = 0; i < folders->count; i++) {
         offer_files(&nearest, folders->items[i], kept);
@@ -94,7 +101,7 @@ static void refuse_missing(struct loader *l, const struct yaml_node *node, const
     }
 }
 
-char *plugin_find_lua(struct loader *l, const struct yaml_node *node, const char *name)
+static char *find_lua(struct loader *l, const struct yaml_node *node, const char *name, bool bare)
 {
     const struct config_strings *folders = &l->config->plugin_path;
     for (size_t i = 0; i < folders->count; i++) {
@@ -103,12 +110,17 @@ char *plugin_find_lua(struct loader *l, const struct yaml_node *node, const char
             return file;
         }
     }
-    refuse_missing(l, node, name);
+    refuse_missing(l, node, name, bare);
     return NULL;
 }
 
-/* The key table's format has checked that the folder is there. */
-char *plugin_find_folder(struct loader *l, const struct yaml_node *node, const char *name)
+char *plugin_find_lua(struct loader *l, const struct yaml_node *node, const char *name)
+{
+    return find_lua(l, node, name, false);
+}
+
+/* A folder that the key table's format has checked, or a file that is made when it is opened. */
+char *plugin_find_path(struct loader *l, const struct yaml_node *node, const char *name)
 {
     (void)node;
     return arena_text(l->arena, name, strlen(name));
@@ -205,32 +217,52 @@ static char *make_settings(struct loader *l, const struct config_plugin_form *fo
     return text;
 }
 
+/* `map` NULL: all defaults. `place` is where the name stands, for the finder's problem. */
 static void load_form(struct loader *l, const struct config_plugin_form *form,
-                      const struct yaml_node *node, struct config_plugin *out)
+                      const struct yaml_node *map, const struct yaml_node *place,
+                      struct config_plugin *out)
 {
     void *values = arena_alloc(l->arena, form->section->size);
     if (values == NULL) {
         return;
     }
-    load_section(l, form->section, node, values);
+    load_section(l, form->section, map, values);
     out->kind = form->kind;
     out->name = *(char **)((char *)values + form->name_offset);
     out->settings_json = make_settings(l, form, values);
     if (out->name != NULL) {
         size_t mark = problems_enter_key(l->problems, form->word);
-        out->file = form->find(l, yaml_tree_get(node, form->word), out->name);
+        out->file = form->find(l, place, out->name);
         problems_leave(l->problems, mark);
     }
 }
 
+/* The built-in plugin of that name, or NULL. */
+static const struct config_plugin_form *find_bare(const char *name)
+{
+    for (size_t i = 0; i < keys_form_count; i++) {
+        if (keys_forms[i].bare && strcmp(keys_forms[i].word, name) == 0) {
+            return &keys_forms[i];
+        }
+    }
+    return NULL;
+}
+
 static void load_bare(struct loader *l, const struct yaml_node *node, struct config_plugin *out)
 {
-    out->kind = CONFIG_PLUGIN_LUA;
-    out->name = load_text(l, &format_name, node);
-    out->settings_json = arena_text(l->arena, "{}", 2);
-    if (out->name != NULL) {
-        out->file = plugin_find_lua(l, node, out->name);
+    char *name = load_text(l, &format_name, node);
+    if (name == NULL) {
+        return;
     }
+    const struct config_plugin_form *built_in = find_bare(name);
+    if (built_in != NULL) {
+        load_form(l, built_in, NULL, node, out);
+    } else {
+        out->kind = CONFIG_PLUGIN_LUA;
+        out->file = find_lua(l, node, name, true);
+        out->settings_json = arena_text(l->arena, "{}", 2);
+    }
+    out->name = name;
 }
 
 void plugin_load(struct loader *l, const struct yaml_node *node, bool in_chain,
@@ -249,6 +281,6 @@ void plugin_load(struct loader *l, const struct yaml_node *node, bool in_chain,
     }
     const struct config_plugin_form *form = choose_form(l, node, in_chain);
     if (form != NULL) {
-        load_form(l, form, node, out);
+        load_form(l, form, node, yaml_tree_get(node, form->word), out);
     }
 }

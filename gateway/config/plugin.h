@@ -11,8 +11,10 @@
 void plugin_load(struct loader *l, const struct yaml_node *node, bool in_chain,
                  struct config_plugin *out);
 
-/* The finders of the forms: a Lua file along plugin_path, and a folder that is there. */
+/* The finder of `lua`: a Lua file along plugin_path. `node` is where the name stands. */
 char *plugin_find_lua(struct loader *l, const struct yaml_node *node, const char *name);
-char *plugin_find_folder(struct loader *l, const struct yaml_node *node, const char *name);
+
+/* The finder of forms whose name is a path already: it is what was written. */
+char *plugin_find_path(struct loader *l, const struct yaml_node *node, const char *name);
 
 #endif

@@ -23,7 +23,7 @@
 
 static char fixture_folder[] = "/tmp/weir-config-XXXXXX";
 static const char *const fixture_files[] = {
-    "plugins/echo.lua",   "plugins/access_log.lua", "plugins/notes.txt", "more/chat.lua",
+    "plugins/echo.lua",   "plugins/rate_limit.lua", "plugins/notes.txt", "more/chat.lua",
     "more/echo.lua",      "www/index.html",         "tls/cert.pem",      "tls/key.pem",
     "tls/other-cert.pem", "tls/other-key.pem",      "tls/client-ca.pem", NULL};
 static const char *const fixture_folders[] = {"plugins", "more", "www", "tls", NULL};

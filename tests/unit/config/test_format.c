@@ -101,6 +101,11 @@ static void test_files_and_folders(void **state)
     expect_refused(&format_file, "tls", "is not a regular file");
     expect_refused(&format_file, "tls/none.pem", "cannot be read: No such file or directory");
     expect_refused(&format_folder, "tls/cert.pem", "is not a folder");
+    static const char *const outputs[] = {"-",         "new.log",      "www/new.log",
+                                          "/dev/null", "tls/cert.pem", NULL};
+    expect_valid(&format_output, outputs);
+    expect_refused(&format_output, "www", "is a folder");
+    expect_refused(&format_output, "none/new.log", "cannot be written: No such file or directory");
     expect_refused(&format_folder, "none", "cannot be read: No such file or directory");
 }
 
@@ -167,7 +172,7 @@ static void test_tokens_names_and_fields(void **state)
     (void)state;
     static const char *const tokens[] = {"chat.v1", "a!#$%&'*+-.^_`|~9", NULL};
     static const char *const names[] = {"echo", "access_log", "a.b-c", NULL};
-    static const char *const leaves[] = {"index.html", "...", NULL};
+    static const char *const leaves[] = {"index.html", "main", NULL};
     static const char *const fields[] = {"public, max-age=60", NULL};
     expect_valid(&format_token, tokens);
     expect_refused(&format_token, "a b", "may not have");
@@ -181,7 +186,7 @@ static void test_tokens_names_and_fields(void **state)
     expect_refused(&format_name, ".hidden", "is not a plugin name");
     expect_valid(&format_leaf, leaves);
     expect_refused(&format_leaf, "a/b", "is not a plain file name");
-    expect_refused(&format_leaf, "..", "is not a plain file name");
+    expect_refused(&format_leaf, ".htaccess", "is not a plain file name");
     expect_valid(&format_header, fields);
     expect_refused(&format_header, "a\r\nb", "has a control character");
 }

@@ -22,13 +22,13 @@ static void test_chain_keeps_its_order(void **state)
     (void)state;
     struct config *c = load_good("plugin_path: [more, plugins]\n" LISTEN "routes:\n"
                                  "  - path: /\n"
-                                 "    plugins: [access_log, {lua: chat, config: {a: 1}}, echo]\n"
+                                 "    plugins: [rate_limit, {lua: chat, config: {a: 1}}, echo]\n"
                                  "    handler: {lua: echo}\n");
     const struct config_route *r = &c->routes[0];
     assert_int_equal(r->plugin_count, 3);
     assert_int_equal(r->plugins[0].kind, CONFIG_PLUGIN_LUA);
-    assert_string_equal(r->plugins[0].name, "access_log");
-    assert_string_equal(r->plugins[0].file, "plugins/access_log.lua");
+    assert_string_equal(r->plugins[0].name, "rate_limit");
+    assert_string_equal(r->plugins[0].file, "plugins/rate_limit.lua");
     assert_string_equal(r->plugins[0].settings_json, "{}");
     assert_int_equal(r->plugins[0].line, 5);
     assert_string_equal(r->plugins[1].file, "more/chat.lua");
@@ -36,6 +36,25 @@ static void test_chain_keeps_its_order(void **state)
     assert_string_equal(r->plugins[2].file, "more/echo.lua"); /* the first folder wins */
     assert_string_equal(r->handler.file, "more/echo.lua");
     assert_int_equal(r->handler.line, 6);
+    config_release(&c);
+}
+
+static void test_access_log_is_built_in(void **state)
+{
+    (void)state;
+    struct config *c = load_good(LISTEN "routes:\n"
+                                        "  - path: /\n"
+                                        "    plugins: [access_log, {access_log: www/a.jsonl}]\n"
+                                        "    handler: {lua: echo}\n");
+    const struct config_route *r = &c->routes[0];
+    assert_int_equal(r->plugins[0].kind, CONFIG_PLUGIN_ACCESS_LOG);
+    assert_string_equal(r->plugins[0].name, "access_log");
+    assert_string_equal(r->plugins[0].file, "-");
+    assert_string_equal(r->plugins[0].settings_json, "{}");
+    assert_int_equal(r->plugins[1].kind, CONFIG_PLUGIN_ACCESS_LOG);
+    assert_string_equal(r->plugins[1].name, "www/a.jsonl");
+    assert_string_equal(r->plugins[1].file, "www/a.jsonl");
+    assert_string_equal(r->plugins[1].settings_json, "{}");
     config_release(&c);
 }
 
@@ -51,10 +70,11 @@ static void test_static_settings_come_with_defaults(void **state)
         h->settings_json,
         "{\"index\":\"index.html\",\"cache_control\":\"no-cache\",\"precompressed\":true}");
     config_release(&c);
-    c = load_handler("{static: www, cache_control: \"public, max-age=60\", index: main.html}");
+    c = load_handler("{static: www, cache_control: \"public, max-age=60\", index: main.html, "
+                     "precompressed: off}");
     assert_string_equal(c->routes[0].handler.settings_json,
-                        "{\"index\":\"main.html\",\"cache_control\":\"public, "
-                        "max-age=60\",\"precompressed\":true}");
+                        "{\"index\":\"main.html\",\"cache_control\":\"public, max-age=60\","
+                        "\"precompressed\":false}");
     config_release(&c);
 }
 
@@ -140,6 +160,8 @@ static void test_refuses_what_is_no_form(void **state)
                                               "read: No such file or directory");
     expect_handler_error("{lua: ../echo}", "20: routes[0].handler.lua: `../echo` is not a plugin "
                                            "name: letters, digits, `_`, `-` and `.`, and no path");
+    expect_handler_error("{access_log: a.log}",
+                         "15: routes[0].handler: `access_log` can only be in `plugins`");
     expect_handler_error("{lua: on}",
                          "20: routes[0].handler.lua: expected a string, found `on`; put "
                          "it in quotes if it is one");
@@ -164,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chain_keeps_its_order),
+        cmocka_unit_test(test_access_log_is_built_in),
         cmocka_unit_test(test_static_settings_come_with_defaults),
         cmocka_unit_test(test_settings_have_the_types_of_the_core_schema),
         cmocka_unit_test(test_settings_refuse_what_json_cannot_say),

@@ -132,6 +132,7 @@ static void test_every_row_is_complete(void **state)
     for (size_t i = 0; i < keys_form_count; i++) {
         check_rows(keys_forms[i].section);
         assert_non_null(keys_forms[i].find);
+        assert_true(keys_forms[i].in_chain || keys_forms[i].is_handler);
     }
 }
 
