@@ -3,7 +3,6 @@
  * the loop; a timer that fires enters Lua through settle.c like any other callback. */
 #include "lua/api_timer.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -42,7 +41,8 @@ static uint64_t check_delay_ms(lua_State *L, int index, const char *name)
         seconds > MAX_SECONDS) {
         luaL_error(L, "%s must be a number of seconds from 0 to %d", name, (int)MAX_SECONDS);
     }
-    return (uint64_t)ceil(seconds * 1000);
+    uint64_t delay_ms = (uint64_t)(seconds * 1000);
+    return (double)delay_ms < seconds * 1000 ? delay_ms + 1 : delay_ms; /* never too early */
 }
 
 static void wake(void *context)

@@ -209,6 +209,7 @@ static bool can_resume(lua_State *L, lua_State *co, int args)
 bool call_coroutine(lua_State *L, lua_State *co, int args, int *results, bool *is_host_yield)
 {
     if (!can_resume(L, co, args)) {
+        *results = -1;
         return false;
     }
     struct lua_instance *instance = instance_of(L);

@@ -39,13 +39,14 @@ void call_release(struct lua_runner *runner);
 void call_drop(struct lua_runner *runner);
 
 /* Resumes the coroutine `co` from `L`, as coroutine.resume does: moves `args` values over and the
- * results back. True and the number of results, or false and an error object on top.
+ * results back. True and the number of results, or false and an error object on top; then
+ * `*results` is -1 where it could not be resumed at all.
  * `*is_host_yield`: the coroutine waits for the host, so `L` has to yield too and resume it again
  * after. Throws in `L` when the CPU limit was passed. May be called within Lua alone. */
 bool call_coroutine(lua_State *L, lua_State *co, int args, int *results, bool *is_host_yield);
 
-/* Closes the variables of the suspended or failed coroutine `co`, as coroutine.close does. False with
- * an error object on top of `L` where it failed, or a variable's closing did. Throws as
+/* Closes the variables of the suspended or failed coroutine `co`, as coroutine.close does. False
+ * with an error object on top of `L` where it failed, or a variable's closing did. Throws as
  * call_coroutine. */
 bool call_close_coroutine(lua_State *L, lua_State *co);
 

@@ -54,9 +54,9 @@ static int coroutine_resume(lua_State *L)
 
 static int wrapped_after_wait(lua_State *L, int status, lua_KContext context);
 
-static int fail_wrapped(lua_State *L, lua_State *co)
+static int fail_wrapped(lua_State *L, lua_State *co, bool was_resumed)
 {
-    if (lua_status(co) > LUA_YIELD && !call_close_coroutine(L, co)) {
+    if (was_resumed && lua_status(co) > LUA_YIELD && !call_close_coroutine(L, co)) {
         lua_remove(L, -2); /* the error that counts is on top of it */
     }
     if (lua_type(L, -1) == LUA_TSTRING) {
@@ -73,7 +73,7 @@ static int call_wrapped(lua_State *L, lua_State *co, int args)
     int results = 0;
     bool is_host_yield = false;
     if (!call_coroutine(L, co, args, &results, &is_host_yield)) {
-        return fail_wrapped(L, co);
+        return fail_wrapped(L, co, results >= 0);
     }
     if (is_host_yield) {
         lua_pop(L, results);
