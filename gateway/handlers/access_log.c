@@ -19,7 +19,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/settings.h"
 #include "base/span.h"
 #include "handlers/json_line.h"
 #include "session/request.h"
@@ -69,24 +68,6 @@ static int open_file(struct access_log *log, const char *path, char *error, size
     return 0;
 }
 
-static int open_configured(struct access_log *log, const char *json, char *error, size_t error_size)
-{
-    static const char *const keys[] = {"path"};
-    struct settings *settings = NULL;
-    const char *path = NULL;
-    snprintf(error, error_size, "no memory");
-    if (settings_open(json, error, error_size, &settings) != WEIR_OK) {
-        return -1;
-    }
-    int failed = -1;
-    if (settings_allow(settings, keys, 1, error, error_size) == WEIR_OK &&
-        settings_text(settings, "path", "-", error, error_size, &path) == WEIR_OK) {
-        failed = open_file(log, path, error, error_size);
-    }
-    settings_close(&settings);
-    return failed;
-}
-
 static int load(const struct weir_plugin_config *config, void **plugin, char *error,
                 size_t error_size)
 {
@@ -96,7 +77,7 @@ static int load(const struct weir_plugin_config *config, void **plugin, char *er
         return -1;
     }
     log->magic = MAGIC;
-    if (open_configured(log, config->settings_json, error, error_size) != 0) {
+    if (open_file(log, config->file, error, error_size) != 0) {
         free(log);
         return -1;
     }

@@ -4,8 +4,8 @@
 
 struct weir_plugin_ops;
 
-/* Its callbacks; static storage. Settings: `path`, the file that lines are appended to; "-" (the
- * default) is standard output. Any thread. */
+/* Its callbacks; static storage. The plugin's `file` is what lines are appended to; "-" is standard
+ * output. Any thread. */
 const struct weir_plugin_ops *access_log_ops(void);
 
 #endif

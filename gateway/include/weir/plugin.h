@@ -106,9 +106,11 @@ struct weir_plugin_ops {
 
     /* A request has come: NEXT, REPLY, ACCEPT, DROP or WAIT. */
     enum weir_verdict (*on_request)(void *self, struct weir_request *request, unsigned seat);
-    /* A piece of the request's body, after request_want_body; `last` with the final piece, which may be empty. It is
-     * called only after on_request of this plugin has returned REPLY or WAIT. */
-    void (*on_body)(void *self, struct weir_request *request, unsigned seat, struct weir_bytes piece, int last);
+    /* A piece of the request's body, after request_want_body; `last` with the final piece, which
+     * may be empty. It is called only after on_request of this plugin has returned REPLY or WAIT.
+     */
+    void (*on_body)(void *self, struct weir_request *request, unsigned seat,
+                    struct weir_bytes piece, int last);
     /* Room for more response body after reply_body said "full". */
     void (*on_reply_drain)(void *self, struct weir_request *request, unsigned seat);
     /* A plain HTTP request is done, or was cut; last to first. Not called for a request that became
