@@ -163,12 +163,12 @@ static bool read_buffered(struct connection *connection)
         }
         return false;
     }
+    size_t size = kept.size + got;
     if (kept.size > 0) {
         memcpy(bytes, kept.data, kept.size);
         connection->kept = (struct buffer){0};
         buffer_free(&kept);
     }
-    size_t size = kept.size + got;
     size_t used = consume(connection, bytes, size);
     keep(connection, bytes + used, size - used);
     return got == room;
