@@ -37,7 +37,12 @@ static void refuse(struct weir_request *request, unsigned status, const char *wh
         (void)err; /* the connection has been closed */
         return;
     }
-    connection_close(request->connection, WEIR_CLOSE_HTTP_BAD);
+    if (request->reply_done) {
+        /* A whole answer has been given before the body went wrong; it may still be on its way. */
+        connection_finish(request->connection, WEIR_CLOSE_HTTP_BAD);
+    } else {
+        connection_close(request->connection, WEIR_CLOSE_HTTP_BAD);
+    }
 }
 
 static size_t take_length(struct weir_request *request, const uint8_t *bytes, size_t size)
