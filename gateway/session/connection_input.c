@@ -3,6 +3,7 @@
  * while they cannot be used. */
 #include <string.h>
 
+#include "base/check.h"
 #include "session/connection_internal.h"
 #include "session/http_input.h"
 #include "session/request_internal.h"
@@ -57,18 +58,21 @@ static size_t consume(struct connection *connection, uint8_t *bytes, size_t size
     return used;
 }
 
-static void keep(struct connection *connection, const uint8_t *bytes, size_t size)
+/* `is_new`: none of it had been kept before. */
+static void keep(struct connection *connection, const uint8_t *bytes, size_t size, bool is_new)
 {
-    bool first = connection->kept.size == 0;
     if (size == 0 || connection->state == CONNECTION_DEAD) {
         return;
     }
     if (buffer_append(&connection->kept, (struct span){bytes, size}) != WEIR_OK) {
         connection_close(connection, WEIR_CLOSE_OUT_OF_MEMORY);
-    } else if (connection->state == CONNECTION_HEAD && first && connection->served) {
-        connection_enter(
-            connection,
-            CONNECTION_HEAD); /* the next head has begun: from now on header_timeout counts */
+    } else if (connection->state == CONNECTION_HEAD && connection->served) {
+        /* The next head has begun: header_timeout counts from its first byte, however the rest
+         * drips in. */
+        if (is_new) {
+            connection->since_ms = connection_now_ms(connection);
+        }
+        connection_schedule(connection);
     }
 }
 
@@ -81,7 +85,7 @@ void connection_input_kept(struct connection *connection)
     }
     connection->kept = (struct buffer){0};
     size_t used = consume(connection, kept.data, kept.size);
-    keep(connection, kept.data + used, kept.size - used);
+    keep(connection, kept.data + used, kept.size - used, false);
     buffer_free(&kept);
 }
 
@@ -156,6 +160,7 @@ static bool read_buffered(struct connection *connection)
     size_t room = read_size(connection);
     size_t got = 0;
     room = kept.size < room / 2 ? room - kept.size : room / 2;
+    WEIR_CHECK(kept.size + room <= WORKER_READ_BYTES);
     enum weir_err err = stream_read(&connection->stream, bytes + kept.size, room, &got);
     if (err != WEIR_OK) {
         if (err != WEIR_AGAIN) {
@@ -163,14 +168,15 @@ static bool read_buffered(struct connection *connection)
         }
         return false;
     }
-    size_t size = kept.size + got;
+    size_t kept_size = kept.size;
+    size_t size = kept_size + got;
     if (kept.size > 0) {
         memcpy(bytes, kept.data, kept.size);
         connection->kept = (struct buffer){0};
         buffer_free(&kept);
     }
     size_t used = consume(connection, bytes, size);
-    keep(connection, bytes + used, size - used);
+    keep(connection, bytes + used, size - used, used >= kept_size);
     return got == room;
 }
 
