@@ -216,7 +216,7 @@ bool request_query_next(struct span *rest, struct buffer *name, struct buffer *v
     return true;
 }
 
-static void fake_note(struct weir_request *request, struct span text, const char *after)
+static inline void fake_note(struct weir_request *request, struct span text, const char *after)
 {
     size_t used = strlen(request->reply);
     snprintf(request->reply + used, sizeof request->reply - used, "%.*s%s", SPAN_ARGS(text), after);
@@ -272,8 +272,8 @@ void **session_seat(struct weir_session *session, unsigned seat)
     return &session->request->seats[seat];
 }
 
-static void fake_keep(struct fake_sent *list, size_t *count, unsigned seat, enum weir_kind kind,
-                      struct span payload)
+static inline void fake_keep(struct fake_sent *list, size_t *count, unsigned seat,
+                             enum weir_kind kind, struct span payload)
 {
     WEIR_CHECK(*count < FAKE_SENT);
     struct fake_sent *sent = &list[(*count)++];
@@ -384,7 +384,7 @@ void loop_timer_free(struct loop_timer **timer)
     }
 }
 
-static struct loop_timer *fake_due(struct loop *loop)
+static inline struct loop_timer *fake_due(struct loop *loop)
 {
     struct loop_timer *first = NULL;
     for (struct list_node *at = loop->timers.next; at != &loop->timers; at = at->next) {
@@ -397,7 +397,7 @@ static struct loop_timer *fake_due(struct loop *loop)
 }
 
 /* Lets time go on and fires what is due. */
-static void fake_advance(uint64_t ms)
+static inline void fake_advance(uint64_t ms)
 {
     uint64_t end = fake_loop.now_ms + ms;
     while (fake_loop.now_ms <= end) {
@@ -441,13 +441,13 @@ struct fake_loaded {
     char error[512];
 };
 
-static const struct weir_plugin_ops *fake_ops(void)
+static inline const struct weir_plugin_ops *fake_ops(void)
 {
     return lua_host_ops();
 }
 
 /* Writes `text` to a file of its own and loads it; `error` is set when that fails. */
-static struct fake_loaded fake_load_with(const char *text, const char *settings)
+static inline struct fake_loaded fake_load_with(const char *text, const char *settings)
 {
     struct fake_loaded loaded = {.plugin = NULL, .self = NULL, .error = ""};
     char file[] = "/tmp/weir-test-XXXXXX.lua";
@@ -464,7 +464,7 @@ static struct fake_loaded fake_load_with(const char *text, const char *settings)
     return loaded;
 }
 
-static struct fake_loaded fake_load(const char *text)
+static inline struct fake_loaded fake_load(const char *text)
 {
     struct fake_loaded loaded = fake_load_with(text, "{}");
     if (loaded.self == NULL) {
@@ -473,7 +473,7 @@ static struct fake_loaded fake_load(const char *text)
     return loaded;
 }
 
-static void fake_unload(struct fake_loaded *loaded)
+static inline void fake_unload(struct fake_loaded *loaded)
 {
     if (loaded->self != NULL) {
         fake_ops()->worker_stop(loaded->self);
@@ -484,7 +484,7 @@ static void fake_unload(struct fake_loaded *loaded)
     assert_true(list_is_empty(&fake_loop.timers));
 }
 
-static struct weir_session *fake_session(void)
+static inline struct weir_session *fake_session(void)
 {
     static uint64_t last_id = 100;
     struct weir_session *session = calloc(1, sizeof *session);
@@ -496,7 +496,7 @@ static struct weir_session *fake_session(void)
     return session;
 }
 
-static void fake_session_free(struct weir_session *session)
+static inline void fake_session_free(struct weir_session *session)
 {
     for (size_t i = 0; i < session->sent_count; i++) {
         free(session->sent[i].data);
@@ -508,8 +508,9 @@ static void fake_session_free(struct weir_session *session)
     free(session);
 }
 
-static enum weir_verdict fake_message_kind(struct fake_loaded *loaded, struct weir_session *session,
-                                           const char *text, enum weir_kind kind)
+static inline enum weir_verdict fake_message_kind(struct fake_loaded *loaded,
+                                                  struct weir_session *session, const char *text,
+                                                  enum weir_kind kind)
 {
     /* In memory of its own, so that a sanitizer sees who keeps it for too long. */
     size_t size = strlen(text);
@@ -522,15 +523,15 @@ static enum weir_verdict fake_message_kind(struct fake_loaded *loaded, struct we
     return verdict;
 }
 
-static enum weir_verdict fake_message(struct fake_loaded *loaded, struct weir_session *session,
-                                      const char *text)
+static inline enum weir_verdict fake_message(struct fake_loaded *loaded,
+                                             struct weir_session *session, const char *text)
 {
     return fake_message_kind(loaded, session, text, WEIR_TEXT);
 }
 
 /* Ends and frees a session. */
-static void fake_end(struct fake_loaded *loaded, struct weir_session *session, uint16_t code,
-                     const char *reason)
+static inline void fake_end(struct fake_loaded *loaded, struct weir_session *session, uint16_t code,
+                            const char *reason)
 {
     struct weir_ending ending = {.struct_size = sizeof ending,
                                  .code = code,
