@@ -112,7 +112,12 @@ static void make_query(lua_State *L, const struct weir_request *request)
     struct buffer *names = instance_of(L)->names;
     struct span rest = request_query(request);
     lua_newtable(L);
-    while (request_query_next(&rest, &names[0], &names[1])) {
+    for (;;) {
+        names[0].size = 0; /* what is decoded is appended */
+        names[1].size = 0;
+        if (!request_query_next(&rest, &names[0], &names[1])) {
+            return;
+        }
         push_span(L, buffer_span(&names[0]));
         lua_pushvalue(L, -1);
         if (lua_rawget(L, -3) != LUA_TNIL) {

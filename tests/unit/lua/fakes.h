@@ -208,8 +208,6 @@ bool request_query_next(struct span *rest, struct buffer *name, struct buffer *v
     size_t end = span_find(*rest, '&');
     struct span pair = {rest->data, end};
     size_t equals = span_find(pair, '=');
-    name->size = 0;
-    value->size = 0;
     WEIR_CHECK(buffer_append(name, (struct span){pair.data, equals}) == WEIR_OK);
     WEIR_CHECK(buffer_append(value, span_from(pair, equals + 1)) == WEIR_OK);
     *rest = span_from(*rest, end + 1);
