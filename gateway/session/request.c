@@ -33,8 +33,7 @@ static struct span part(const struct weir_request *request, struct text_part whe
 
 static size_t packed_size(const struct http_head *head, struct span path, size_t remote_size)
 {
-    size_t size =
-        head->method.size + head->target.size + path.size + head->host.size + remote_size + 1;
+    size_t size = head->method.size + head->target.size + path.size + remote_size;
     for (size_t i = 0; i < head->field_count; i++) {
         size += FIELD_SIZES + head->fields[i].name.size + head->fields[i].value.size;
     }
@@ -51,20 +50,38 @@ static struct text_part put(uint8_t *text, uint16_t *at, struct span bytes)
     return where;
 }
 
+/* Where `inner` has come to lie, when it is a part of `outer` in the head and `outer` was put at
+ * `where`. */
+static bool find_inside(struct span inner, struct span outer, struct text_part where,
+                        struct text_part *out)
+{
+    if (inner.size == 0 || inner.data < outer.data ||
+        inner.data + inner.size > outer.data + outer.size) {
+        return false;
+    }
+    *out =
+        (struct text_part){(uint16_t)(where.at + (inner.data - outer.data)), (uint16_t)inner.size};
+    return true;
+}
+
 static void put_fields(struct weir_request *request, uint16_t *at, const struct http_head *head)
 {
     uint8_t *text = text_of(request);
     request->fields_at = *at;
     request->field_count = (uint16_t)head->field_count;
     for (size_t i = 0; i < head->field_count; i++) {
-        uint16_t sizes[2] = {(uint16_t)head->fields[i].name.size,
-                             (uint16_t)head->fields[i].value.size};
+        const struct http_field *field = &head->fields[i];
+        uint16_t sizes[2] = {(uint16_t)field->name.size, (uint16_t)field->value.size};
         put(text, at, (struct span){(const uint8_t *)sizes, sizeof sizes});
-        put(text, at, head->fields[i].name);
-        put(text, at, head->fields[i].value);
+        put(text, at, field->name);
+        struct text_part value = put(text, at, field->value);
+        find_inside(head->host, field->value, value, &request->host);
     }
 }
 
+/* What is a part of something else is not put again: the query and an absolute target's host are
+ * parts of the target, the path too unless normalising has changed it, and else the host is the
+ * Host field's value. */
 static void pack(struct weir_request *request, const struct http_head *head, struct span path,
                  struct span remote)
 {
@@ -72,19 +89,12 @@ static void pack(struct weir_request *request, const struct http_head *head, str
     uint16_t at = 0;
     request->method = put(text, &at, head->method);
     request->target = put(text, &at, head->target);
-    /* The query is the tail of the target; the path is the target's unless normalising has changed
-     * it. */
-    request->query = (struct text_part){0, 0};
-    if (head->query.size > 0) {
-        request->query.at = (uint16_t)(request->target.at + (head->query.data - head->target.data));
-        request->query.size = (uint16_t)head->query.size;
-    }
-    if (span_equal(path, head->path) && head->path.data == head->target.data) {
-        request->path = (struct text_part){request->target.at, (uint16_t)path.size};
-    } else {
+    find_inside(head->query, head->target, request->target, &request->query);
+    find_inside(head->host, head->target, request->target, &request->host);
+    if (!span_equal(path, head->path) ||
+        !find_inside(head->path, head->target, request->target, &request->path)) {
         request->path = put(text, &at, path);
     }
-    request->host = put(text, &at, head->host);
     request->remote_at = at;
     put(text, &at, remote);
     put_fields(request, &at, head);
@@ -144,8 +154,12 @@ static enum weir_err answer_default(struct weir_request *request)
         return request_reply(request, 204, &allow, 1, (struct span){0});
     }
     if (request->route->config->websocket != NULL) {
-        struct reply_field upgrade = {SPAN("Upgrade"), SPAN("websocket")};
-        return request_reply(request, 426, &upgrade, 1, SPAN("This is a WebSocket endpoint.\n"));
+        /* RFC 9110, sections 15.5.22 and 7.8: who sends Upgrade lists it in Connection. */
+        struct reply_field upgrade[] = {
+            {SPAN("Upgrade"), SPAN("websocket")},
+            {SPAN("Connection"), SPAN("Upgrade")},
+        };
+        return request_reply(request, 426, upgrade, 2, SPAN("This is a WebSocket endpoint.\n"));
     }
     return request_reply_error(request, 404, "nothing answers at this path");
 }

@@ -30,12 +30,18 @@ static void unpack(const struct weir_request *request, struct http_head *head)
 
 static void refuse(struct weir_request *request, unsigned status, const char *why)
 {
-    struct reply_field fields[] = {
+    struct reply_field fields[4] = {
         {SPAN("Content-Type"), SPAN("text/plain; charset=utf-8")},
-        {SPAN("Sec-WebSocket-Version"), SPAN("13")}, /* RFC 6455, section 4.4 */
-        {SPAN("Upgrade"), SPAN("websocket")},        /* RFC 9110, section 15.5.22 */
     };
-    size_t count = status == 426 ? 3 : 1;
+    size_t count = 1;
+    if (status == 405) {
+        fields[count++] = (struct reply_field){SPAN("Allow"), SPAN("GET")}; /* RFC 9110, 15.5.6 */
+    } else if (status == 426) {
+        /* RFC 6455, section 4.4; RFC 9110, sections 15.5.22 and 7.8. */
+        fields[count++] = (struct reply_field){SPAN("Sec-WebSocket-Version"), SPAN("13")};
+        fields[count++] = (struct reply_field){SPAN("Upgrade"), SPAN("websocket")};
+        fields[count++] = (struct reply_field){SPAN("Connection"), SPAN("Upgrade")};
+    }
     request->keep_alive = false; /* what follows may be frames of a client that did not wait */
     enum weir_err err = request_reply(request, status, fields, count, span_of(why));
     (void)err; /* the connection has been closed */
