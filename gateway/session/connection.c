@@ -32,10 +32,12 @@ bool connection_wants_reading(const struct connection *connection)
 {
     switch ((enum connection_state)connection->state) {
     case CONNECTION_PROXY_HEADER:
-    case CONNECTION_HEAD:
     case CONNECTION_CLOSING:
-    case CONNECTION_LINGER:
         return true;
+    case CONNECTION_HEAD:
+        return !connection->choked;
+    case CONNECTION_LINGER:
+        return !connection->peer_ended;
     case CONNECTION_REQUEST:
         return !connection->hold_input && !connection->choked && !connection->request->body_done;
     case CONNECTION_SESSION:
@@ -295,7 +297,7 @@ static void connection_free(struct connection *connection)
     list_remove(&connection->node);
     connection->worker->connection_count--;
     stream_close(&connection->stream);
-    buffer_free(&connection->kept);
+    blob_free(&connection->kept);
     generation_leave(&connection->generation);
     free(connection);
 }
@@ -332,7 +334,7 @@ void connection_drain_all(struct weir_worker *worker)
             peer_send_close(connection->session, close_reason_code(WEIR_CLOSE_SHUTDOWN),
                             SPAN("going away"));
             connection_session_closing(connection, WEIR_CLOSE_SHUTDOWN);
-        } else if (connection->state < CONNECTION_REQUEST && connection->kept.size == 0) {
+        } else if (connection->state < CONNECTION_REQUEST && connection->kept == NULL) {
             connection_finish(connection, WEIR_CLOSE_SHUTDOWN);
         }
     }

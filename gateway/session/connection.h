@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "base/buffer.h"
+#include "base/blob.h"
 #include "base/close_reason.h"
 #include "base/err.h"
 #include "base/list.h"
@@ -42,7 +42,7 @@ struct connection {
     const struct listener_setup *listener;
     struct weir_request *request; /* under way, or the session's */
     struct weir_session *session;
-    struct buffer kept; /* input that could not be used yet */
+    struct blob *kept; /* input that could not be used yet */
     uint64_t id;
     uint64_t since_ms; /* the state, or the wait of the output queue, began */
     uint32_t head_scanned;

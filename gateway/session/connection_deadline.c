@@ -18,7 +18,7 @@ static uint64_t head_deadline(const struct connection *connection)
     if (!stream_is_established(&connection->stream)) {
         return connection->listener->config->tls->handshake_timeout_ms;
     }
-    bool between = connection->served && connection->kept.size == 0;
+    bool between = connection->served && connection->kept == NULL;
     return between ? http->idle_timeout_ms : http->header_timeout_ms;
 }
 
@@ -30,7 +30,8 @@ static uint64_t patience(const struct connection *connection)
     case CONNECTION_PROXY_HEADER:
         return generation->config->http.header_timeout_ms;
     case CONNECTION_HEAD:
-        return head_deadline(connection);
+        return connection->choked ? generation->config->http.body_timeout_ms
+                                  : head_deadline(connection);
     case CONNECTION_REQUEST:
         return connection_wants_reading(connection) || connection_is_queued(connection)
                    ? generation->config->http.body_timeout_ms
@@ -42,7 +43,8 @@ static uint64_t patience(const struct connection *connection)
     case CONNECTION_CLOSING:
         return connection->request->route->config->websocket->close_timeout_ms;
     case CONNECTION_LINGER:
-        return LINGER_MS;
+        return connection_is_queued(connection) ? generation->config->http.body_timeout_ms
+                                                : LINGER_MS;
     case CONNECTION_DEAD:
         break;
     }
@@ -80,7 +82,7 @@ static void head_timed_out(struct connection *connection)
 {
     if (!stream_is_established(&connection->stream)) {
         connection_close(connection, WEIR_CLOSE_TLS_FAILED);
-    } else if (connection->kept.size == 0) {
+    } else if (connection->kept == NULL) {
         connection_finish(connection, WEIR_CLOSE_HTTP_TIMEOUT);
     } else {
         reply_refuse(connection, 408, "the request head took longer than header_timeout");

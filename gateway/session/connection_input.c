@@ -22,7 +22,9 @@ static size_t take(struct connection *connection, uint8_t *bytes, size_t size)
     size_t used = 0;
     switch ((enum connection_state)connection->state) {
     case CONNECTION_HEAD:
-        used = http_input_head(connection, bytes, size);
+        if (!connection->choked) {
+            used = http_input_head(connection, bytes, size);
+        }
         break;
     case CONNECTION_REQUEST:
         if (!connection->request->body_done && !connection->hold_input) {
@@ -64,7 +66,7 @@ static void keep(struct connection *connection, const uint8_t *bytes, size_t siz
     if (size == 0 || connection->state == CONNECTION_DEAD) {
         return;
     }
-    if (buffer_append(&connection->kept, (struct span){bytes, size}) != WEIR_OK) {
+    if (blob_append(&connection->kept, (struct span){bytes, size}) != WEIR_OK) {
         connection_close(connection, WEIR_CLOSE_OUT_OF_MEMORY);
     } else if (connection->state == CONNECTION_HEAD && connection->served) {
         /* The next head has begun: header_timeout counts from its first byte, however the rest
@@ -79,14 +81,14 @@ static void keep(struct connection *connection, const uint8_t *bytes, size_t siz
 /* Goes on with what was kept, after whatever held it up. */
 void connection_input_kept(struct connection *connection)
 {
-    struct buffer kept = connection->kept;
-    if (kept.size == 0) {
+    struct blob *kept = connection->kept;
+    if (kept == NULL) {
         return;
     }
-    connection->kept = (struct buffer){0};
-    size_t used = consume(connection, kept.data, kept.size);
-    keep(connection, kept.data + used, kept.size - used, false);
-    buffer_free(&kept);
+    connection->kept = NULL;
+    size_t used = consume(connection, kept->bytes, kept->size);
+    keep(connection, kept->bytes + used, kept->size - used, false);
+    blob_free(&kept);
 }
 
 void connection_input_ended(struct connection *connection, enum weir_err err)
@@ -98,18 +100,16 @@ void connection_input_ended(struct connection *connection, enum weir_err err)
             connection_close(connection, WEIR_CLOSE_TLS_FAILED);
         } else {
             connection_close(connection,
-                             connection->kept.size == 0 ? WEIR_CLOSE_CLIENT : WEIR_CLOSE_RESET);
+                             connection->kept == NULL ? WEIR_CLOSE_CLIENT : WEIR_CLOSE_RESET);
         }
         break;
     case CONNECTION_CLOSING:
         connection_close(connection, (enum close_reason)connection->reason);
         break;
     case CONNECTION_LINGER:
+        /* While the last words are still on their way, they may. */
         if (err != WEIR_ECLOSED || !connection_is_queued(connection)) {
             connection_close(connection, (enum close_reason)connection->reason);
-        } else {
-            stream_set_reading(&connection->stream,
-                               false); /* the last words are still on their way */
         }
         break;
     default:
@@ -123,7 +123,7 @@ static bool read_direct(struct connection *connection, bool *more)
 {
     size_t room = 0;
     size_t got = 0;
-    if ((connection->state != CONNECTION_SESSION) || connection->kept.size != 0) {
+    if ((connection->state != CONNECTION_SESSION) || connection->kept != NULL) {
         return false;
     }
     uint8_t *space = peer_input_space(connection->session, &room);
@@ -156,27 +156,28 @@ static size_t read_size(const struct connection *connection)
 static bool read_buffered(struct connection *connection)
 {
     uint8_t *bytes = connection->worker->read_buffer;
-    struct buffer kept = connection->kept;
+    size_t before = blob_size(connection->kept);
     size_t room = read_size(connection);
     size_t got = 0;
-    room = kept.size < room / 2 ? room - kept.size : room / 2;
-    WEIR_CHECK(kept.size + room <= WORKER_READ_BYTES);
-    enum weir_err err = stream_read(&connection->stream, bytes + kept.size, room, &got);
+    /* Only an incomplete head or frame is kept while reading goes on, and both are small. */
+    WEIR_CHECK(before < WORKER_READ_BYTES);
+    if (room > WORKER_READ_BYTES - before) {
+        room = WORKER_READ_BYTES - before;
+    }
+    enum weir_err err = stream_read(&connection->stream, bytes + before, room, &got);
     if (err != WEIR_OK) {
         if (err != WEIR_AGAIN) {
             connection_input_ended(connection, err);
         }
         return false;
     }
-    size_t kept_size = kept.size;
-    size_t size = kept_size + got;
-    if (kept.size > 0) {
-        memcpy(bytes, kept.data, kept.size);
-        connection->kept = (struct buffer){0};
-        buffer_free(&kept);
+    if (before > 0) {
+        memcpy(bytes, connection->kept->bytes, before);
+        blob_free(&connection->kept);
     }
+    size_t size = before + got;
     size_t used = consume(connection, bytes, size);
-    keep(connection, bytes + used, size - used, used >= kept_size);
+    keep(connection, bytes + used, size - used, used >= before);
     return got == room;
 }
 

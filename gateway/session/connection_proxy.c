@@ -10,32 +10,34 @@
 void connection_read_proxy_header(struct connection *connection)
 {
     uint8_t bytes[PROXY_BYTES_MAX];
-    struct buffer *kept = &connection->kept;
+    size_t before = blob_size(connection->kept);
     struct proxy_header header;
     size_t seen = 0;
     size_t size = 0;
     const char *why = "";
-    memcpy(bytes, kept->data != NULL ? kept->data : bytes, kept->size);
+    if (before > 0) {
+        memcpy(bytes, connection->kept->bytes, before);
+    }
     enum weir_err err =
-        stream_peek(&connection->stream, bytes + kept->size, sizeof bytes - kept->size, &seen);
+        stream_peek(&connection->stream, bytes + before, sizeof bytes - before, &seen);
     if (err != WEIR_OK) {
         if (err != WEIR_AGAIN) {
             connection_input_ended(connection, err);
         }
         return;
     }
-    err = proxy_protocol_parse((struct span){bytes, kept->size + seen}, &header, &size, &why);
+    err = proxy_protocol_parse((struct span){bytes, before + seen}, &header, &size, &why);
     if (err != WEIR_OK && err != WEIR_AGAIN) {
         log_warn("listener", "%s: PROXY header refused: %s", connection->listener->config->address,
                  why);
         connection_close(connection, WEIR_CLOSE_PROXY_HEADER);
         return;
     }
-    size_t taken = err == WEIR_OK ? size - kept->size : seen;
-    enum weir_err read = stream_read(&connection->stream, bytes + kept->size, taken, &taken);
+    size_t taken = err == WEIR_OK ? size - before : seen;
+    enum weir_err read = stream_read(&connection->stream, bytes + before, taken, &taken);
     if (read != WEIR_OK ||
         (err == WEIR_AGAIN &&
-         buffer_append(kept, (struct span){bytes + kept->size, taken}) != WEIR_OK)) {
+         blob_append(&connection->kept, (struct span){bytes + before, taken}) != WEIR_OK)) {
         connection_close(connection, WEIR_CLOSE_PROXY_HEADER);
         return;
     }
@@ -43,7 +45,7 @@ void connection_read_proxy_header(struct connection *connection)
         if (!header.is_local && header.source.family != IP_NONE) {
             connection->remote = header.source;
         }
-        buffer_free(kept);
+        blob_free(&connection->kept);
         connection_start_tls(connection);
     }
 }

@@ -89,16 +89,17 @@ static void message_complete(struct weir_session *session, const struct ws_event
 /* Adds a piece to the message under way; in place when it was read straight to there. */
 static bool append_piece(struct weir_session *session, const struct ws_event *event)
 {
-    struct buffer *message = &session->message;
-    if (event->payload == message->data + message->size && message->data != NULL) {
+    struct blob *message = session->message;
+    if (message != NULL && event->payload == message->bytes + message->size) {
         message->size += event->payload_size;
         return true;
     }
     /* frame_left is within max_message_size: the decoder has refused more (RFC 6455, section 10.4).
      * Reserving is not touching; a peer that announces much and sends little costs little. */
-    enum weir_err err = buffer_reserve(message, event->payload_size + (size_t)event->frame_left);
+    enum weir_err err =
+        blob_reserve(&session->message, event->payload_size + (size_t)event->frame_left);
     if (err == WEIR_OK) {
-        err = buffer_append(message, (struct span){event->payload, event->payload_size});
+        err = blob_append(&session->message, (struct span){event->payload, event->payload_size});
     }
     return err == WEIR_OK;
 }
@@ -118,10 +119,10 @@ static void take_data(struct weir_session *session, const struct ws_event *event
     }
     if (event->message_end) {
         /* Taken off the session first: the handler may be the last to see it. */
-        struct buffer whole = session->message;
-        session->message = (struct buffer){0};
-        message_complete(session, event, buffer_span(&whole));
-        buffer_free(&whole);
+        struct blob *whole = session->message;
+        session->message = NULL;
+        message_complete(session, event, blob_span(whole));
+        blob_free(&whole);
     }
 }
 
@@ -216,18 +217,18 @@ size_t peer_input(struct weir_session *session, uint8_t *bytes, size_t size)
 
 uint8_t *peer_input_space(struct weir_session *session, size_t *room)
 {
-    struct buffer *message = &session->message;
+    struct blob *message = session->message;
     uint64_t left = session->decoder.remaining;
-    if (!session->decoder.in_frame || left < DIRECT_BYTES || message->data == NULL ||
+    if (!session->decoder.in_frame || left < DIRECT_BYTES || message == NULL ||
         session->close_sent || message->capacity - message->size < left) {
         return NULL;
     }
     *room = (size_t)left;
-    return message->data + message->size;
+    return message->bytes + message->size;
 }
 
 void peer_input_direct(struct weir_session *session, size_t size)
 {
     /* Exactly payload of the frame under way, so all of it is used. */
-    peer_input(session, session->message.data + session->message.size, size);
+    peer_input(session, session->message->bytes + session->message->size, size);
 }

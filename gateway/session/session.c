@@ -185,7 +185,7 @@ void session_end(struct weir_session **session, enum close_reason reason)
     }
     *session = NULL;
     compression_free(&ended->compression);
-    buffer_free(&ended->message);
+    blob_free(&ended->message);
     free(ended->parked);
     free(ended->close_reason);
     free(ended);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
+#include "base/blob.h"
 #include "proto/ws_decoder.h"
 #include "session/compression.h"
 #include "session/request_internal.h"
@@ -23,7 +23,7 @@ struct weir_session {
     struct connection *connection;
     struct weir_request *request; /* the connection's; its seats are the session's */
     struct ws_decoder decoder;
-    struct buffer message;           /* the one that is being put together */
+    struct blob *message;            /* the one that is being put together */
     struct compression *compression; /* NULL unless it was agreed */
     struct parked_message *parked;
     char *close_reason; /* what the client gave, owned */
