@@ -15,6 +15,7 @@ struct loop {
     loop_turn_fn turn_end;
     void *turn_context;
     uint64_t now_ms;
+    uint64_t ahead_ms; /* of the monotonic clock; 0 but in tests */
     bool stopping;
 };
 
@@ -68,16 +69,23 @@ void loop_on_turn_end(struct loop *loop, loop_turn_fn fn, void *context)
     loop->turn_context = context;
 }
 
+bool loop_turn(struct loop *loop, bool wait)
+{
+    int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (wait ? 0 : EVLOOP_NONBLOCK);
+    loop->now_ms = 0;
+    if (event_base_loop(loop->base, flags) < 0) {
+        return false;
+    }
+    if (loop->turn_end != NULL) {
+        loop->turn_end(loop->turn_context);
+    }
+    return true;
+}
+
 void loop_run(struct loop *loop)
 {
-    while (!loop->stopping) {
-        loop->now_ms = 0;
-        if (event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) < 0) {
-            return;
-        }
-        if (loop->turn_end != NULL) {
-            loop->turn_end(loop->turn_context);
-        }
+    while (!loop->stopping && loop_turn(loop, true)) {
+        /* turn by turn */
     }
 }
 
@@ -90,9 +98,15 @@ void loop_stop(struct loop *loop)
 uint64_t loop_now_ms(struct loop *loop)
 {
     if (loop->now_ms == 0) {
-        loop->now_ms = clock_monotonic_ms();
+        loop->now_ms = clock_monotonic_ms() + loop->ahead_ms;
     }
     return loop->now_ms;
+}
+
+void loop_skip_ms(struct loop *loop, uint64_t ms)
+{
+    loop->ahead_ms += ms;
+    loop->now_ms = 0;
 }
 
 struct event_base *loop_base(struct loop *loop)

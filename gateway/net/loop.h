@@ -20,6 +20,10 @@ void loop_free(struct loop **loop);
 /* Called once after the events of each turn were handled: flush, then sweep what was retired. */
 void loop_on_turn_end(struct loop *loop, loop_turn_fn fn, void *context);
 
+/* Runs one turn: handles what is ready, or first waits for something when `wait` says so. False
+ * when libevent fails. */
+bool loop_turn(struct loop *loop, bool wait);
+
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *loop);
 
@@ -28,6 +32,9 @@ void loop_stop(struct loop *loop);
 
 /* Milliseconds of the monotonic clock, read at most once a turn. */
 uint64_t loop_now_ms(struct loop *loop);
+
+/* Sets the loop's clock forward by `ms`, as if that time had passed; for tests of deadlines. */
+void loop_skip_ms(struct loop *loop, uint64_t ms);
 
 /* For the other files of net/ alone. */
 struct event_base *loop_base(struct loop *loop);
