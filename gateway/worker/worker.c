@@ -2,6 +2,7 @@
  * behind. */
 #include "worker/worker.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -15,6 +16,11 @@
 #include "net/listener.h"
 #include "session/connection.h"
 #include "session/worker_state.h"
+
+enum {
+    CROWD = 1000, /* connections; fewer leave nothing that is worth giving back */
+    TRIM_DELAY_MS = 1000
+};
 
 /* One listener of one worker. */
 struct gate {
@@ -36,6 +42,8 @@ struct worker {
     struct mailbox *control;
     struct mailbox_letter *stopped;
     struct loop_timer *deadline;
+    struct loop_timer *trim;
+    size_t peak; /* most connections since memory was last given back */
     struct gate *gates;
     size_t gate_count;
     struct stop_letter stop;
@@ -77,10 +85,32 @@ static void close_gates(struct worker *worker)
     }
 }
 
+static void give_back(void *context)
+{
+    struct worker *worker = context;
+    loop_timer_free(&worker->trim);
+    worker->peak = worker->state.connection_count;
+    malloc_trim(0);
+}
+
+/* The allocator keeps what a crowd has left behind; the system would like it back. A moment later,
+ * when the rest of the crowd has gone too. */
+static void watch_crowd(struct worker *worker)
+{
+    size_t count = worker->state.connection_count;
+    if (count > worker->peak) {
+        worker->peak = count;
+    }
+    if (worker->peak >= CROWD && count < worker->peak / 4 && worker->trim == NULL) {
+        worker->trim = loop_timer_new(worker->state.loop, TRIM_DELAY_MS, false, give_back, worker);
+    }
+}
+
 static void turn_end(void *context)
 {
     struct worker *worker = context;
     worker_state_turn_end(&worker->state);
+    watch_crowd(worker);
     if (worker->state.draining && worker->state.connection_count == 0) {
         loop_stop(worker->state.loop);
     }
@@ -133,6 +163,7 @@ static void clean_up(struct worker *worker)
 {
     close_gates(worker);
     loop_timer_free(&worker->deadline);
+    loop_timer_free(&worker->trim);
     if (worker->state.generation != NULL) {
         generation_leave(&worker->state.generation);
     }
