@@ -66,8 +66,11 @@ void connection_enter(struct connection *connection, enum connection_state state
 
 void connection_sweep_later(struct connection *connection)
 {
-    if (list_is_empty(&connection->sweep_node)) {
-        list_append(&connection->worker->swept, &connection->sweep_node);
+    struct weir_worker *worker = connection->worker;
+    if (!connection->is_swept) {
+        connection->is_swept = true;
+        connection->swept_next = worker->swept;
+        worker->swept = connection;
     }
 }
 
@@ -137,6 +140,7 @@ void connection_became_session(struct connection *connection, struct weir_sessio
     connection->hold_input = false;
     session->heard_ms = connection_now_ms(connection);
     connection_enter(connection, CONNECTION_SESSION);
+    connection_sweep_later(connection); /* frames may have come early, while the request waited */
 }
 
 void connection_session_closing(struct connection *connection, enum close_reason reason)
@@ -265,7 +269,6 @@ void connection_accept(struct weir_worker *worker, const struct listener_setup *
     }
     stream_open(&connection->stream, worker->loop, fd, connection_ready);
     wheel_timer_init(&connection->timer);
-    list_init(&connection->sweep_node);
     list_init(&connection->node);
     list_append(&worker->connections, &connection->node);
     worker->connection_count++;
@@ -316,10 +319,11 @@ static void sweep_one(struct connection *connection)
 
 void connection_sweep(struct weir_worker *worker)
 {
-    while (!list_is_empty(&worker->swept)) {
-        struct list_node *node = worker->swept.next;
-        list_remove(node);
-        sweep_one(list_item(node, struct connection, sweep_node));
+    while (worker->swept != NULL) {
+        struct connection *connection = worker->swept;
+        worker->swept = connection->swept_next;
+        connection->is_swept = false;
+        sweep_one(connection);
     }
 }
 

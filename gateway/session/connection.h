@@ -35,8 +35,8 @@ enum connection_state {
 struct connection {
     struct stream stream; /* first: the stream's callback finds the connection by it */
     struct wheel_timer timer;
-    struct list_node node; /* in worker->connections */
-    struct list_node sweep_node;
+    struct list_node node;         /* in worker->connections */
+    struct connection *swept_next; /* in worker->swept, while `is_swept` */
     struct weir_worker *worker;
     struct generation *generation;
     const struct listener_setup *listener;
@@ -47,13 +47,14 @@ struct connection {
     uint64_t since_ms; /* the state, or the wait of the output queue, began */
     uint32_t head_scanned;
     uint8_t state;
-    uint8_t reason;  /* enum close_reason, once it is ending */
-    bool choked;     /* the client is behind; reading pauses until it has caught up */
-    bool was_full;   /* somebody was told "full" and waits for a drain */
-    bool was_queued; /* bytes wait for the client to read; `since_ms` tells since when */
-    bool served;     /* a request has been answered: from now on waiting for a head is idling */
-    bool peer_ended;
-    bool hold_input; /* a plugin waits; input pauses */
+    uint8_t reason; /* enum close_reason, once it is ending */
+    bool is_swept : 1;
+    bool choked : 1;     /* the client is behind; reading pauses until it has caught up */
+    bool was_full : 1;   /* somebody was told "full" and waits for a drain */
+    bool was_queued : 1; /* bytes wait for the client to read; `since_ms` tells since when */
+    bool served : 1;     /* a request has been answered: from now on waiting for a head is idling */
+    bool peer_ended : 1;
+    bool hold_input : 1; /* a plugin waits; input pauses */
     struct ip_address remote;
 };
 

@@ -182,7 +182,7 @@ static void take_verdict(struct weir_request *request, enum weir_verdict verdict
         break;
     case WEIR_WAIT:
         request->waiting = true;
-        connection_hold_input(request->connection, true);
+        connection_hold_input(request->connection, !request->body_wanted);
         break;
     case WEIR_ACCEPT:
         upgrade_accept(request);
@@ -218,7 +218,9 @@ void request_resume(struct weir_request *request, unsigned seat, enum weir_verdi
     }
     request->waiting = false;
     take_verdict(request, verdict);
-    connection_hold_input(request->connection, request->waiting);
+    if (!request->waiting && !request->became_session) {
+        connection_hold_input(request->connection, false);
+    }
 }
 
 static const char *who_closed(enum close_reason reason)
@@ -333,7 +335,10 @@ bool request_wants_session(const struct weir_request *request)
 
 const char *request_subprotocol(const struct weir_request *request)
 {
-    return request->subprotocol != NULL ? request->subprotocol : "";
+    if (request->subprotocol == 0) {
+        return "";
+    }
+    return request->route->config->websocket->subprotocols.items[request->subprotocol - 1];
 }
 
 const char *request_route(const struct weir_request *request)

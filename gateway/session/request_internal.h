@@ -24,8 +24,7 @@ struct text_part {
 struct weir_request {
     struct connection *connection;
     const struct route *route;
-    char *client_subject;    /* owned; NULL without a certificate */
-    const char *subprotocol; /* of the configuration; NULL for none */
+    char *client_subject; /* owned; NULL without a certificate */
     uint64_t started_us;
     uint64_t bytes_in;
     uint64_t bytes_out;
@@ -46,6 +45,7 @@ struct weir_request {
     uint16_t status; /* that was sent; 0 before */
     uint16_t walk;   /* seats whose on_request has been called */
     uint16_t body_seat;
+    uint16_t subprotocol; /* its place in the configured list, from 1; 0 for none */
     uint8_t minor;
     uint8_t body_kind; /* enum http_body */
     bool wants_session : 1;

@@ -103,9 +103,9 @@ static enum weir_err write_switching(struct weir_request *request, const struct 
         return WEIR_EINVAL;
     }
     fields[count++] = (struct reply_field){SPAN("Sec-WebSocket-Accept"), span_of(accept)};
-    if (request->subprotocol != NULL) {
-        fields[count++] =
-            (struct reply_field){SPAN("Sec-WebSocket-Protocol"), span_of(request->subprotocol)};
+    if (request->subprotocol != 0) {
+        fields[count++] = (struct reply_field){SPAN("Sec-WebSocket-Protocol"),
+                                               span_of(request_subprotocol(request))};
     }
     if (extensions != NULL) {
         fields[count++] =
@@ -145,6 +145,17 @@ static void open_session(struct weir_request *request, const struct http_head *h
     session_opened(session);
 }
 
+static void choose_subprotocol(struct weir_request *request, const struct http_head *head,
+                               const struct config_strings *ours)
+{
+    const char *chosen = ws_handshake_subprotocol(head, ours->items, ours->count);
+    for (size_t i = 0; chosen != NULL && i < ours->count; i++) {
+        if (ours->items[i] == chosen) {
+            request->subprotocol = (uint16_t)(i + 1);
+        }
+    }
+}
+
 void upgrade_accept(struct weir_request *request)
 {
     struct http_head *head = &request->connection->worker->head;
@@ -168,7 +179,6 @@ void upgrade_accept(struct weir_request *request)
         refuse(request, 403, "this Origin is not allowed");
         return;
     }
-    request->subprotocol =
-        ws_handshake_subprotocol(head, config->subprotocols.items, config->subprotocols.count);
+    choose_subprotocol(request, head, &config->subprotocols);
     open_session(request, head);
 }

@@ -9,7 +9,6 @@
 enum weir_err worker_state_init(struct weir_worker *worker)
 {
     list_init(&worker->connections);
-    list_init(&worker->swept);
     worker->wheel = wheel_new(worker->loop, connection_timer_fired);
     worker->read_buffer = malloc(WORKER_READ_BYTES);
     worker->cork.data = malloc(CORK_BYTES);
@@ -33,7 +32,7 @@ void worker_state_turn_end(void *context)
 {
     struct weir_worker *worker = context;
     output_uncork(&worker->cork);
-    while (!list_is_empty(&worker->swept)) {
+    while (worker->swept != NULL) {
         connection_sweep(worker); /* unwinding may send, and what is sent may end connections */
         output_uncork(&worker->cork);
     }

@@ -17,6 +17,8 @@
 #include "session/generation.h"
 #include "session/output.h"
 
+struct connection;
+
 enum {
     WORKER_READ_BYTES =
         256 * 1024 /* a route's receive_buffer_size may ask for less, not for more */
@@ -32,8 +34,8 @@ struct weir_worker {
     uint64_t next_id;
 
     struct list_node connections; /* all that live */
-    struct list_node
-        swept; /* whose session has ended or that are to be freed, at the end of the turn */
+    struct connection
+        *swept; /* whose session has ended or that are to be freed, at the end of the turn */
     size_t connection_count;
 
     uint8_t
