@@ -82,6 +82,8 @@ static void head_timed_out(struct connection *connection)
 {
     if (!stream_is_established(&connection->stream)) {
         connection_close(connection, WEIR_CLOSE_TLS_FAILED);
+    } else if (connection->choked) {
+        connection_close(connection, WEIR_CLOSE_SLOW_READER);
     } else if (connection->kept == NULL) {
         connection_finish(connection, WEIR_CLOSE_HTTP_TIMEOUT);
     } else {

@@ -98,9 +98,11 @@ void connection_input_ended(struct connection *connection, enum weir_err err)
     case CONNECTION_HEAD:
         if (!stream_is_established(&connection->stream)) {
             connection_close(connection, WEIR_CLOSE_TLS_FAILED);
+        } else if (err == WEIR_ECLOSED && connection->kept == NULL) {
+            /* A client that says no more may still read the answers that are on their way. */
+            connection_finish(connection, WEIR_CLOSE_CLIENT);
         } else {
-            connection_close(connection,
-                             connection->kept == NULL ? WEIR_CLOSE_CLIENT : WEIR_CLOSE_RESET);
+            connection_close(connection, WEIR_CLOSE_RESET);
         }
         break;
     case CONNECTION_CLOSING:
