@@ -182,7 +182,8 @@ static void take_control(struct weir_session *session, const struct ws_event *ev
 
 static bool wants_input(const struct weir_session *session)
 {
-    return !session->ended && !session->close_heard && (!session->waiting || session->close_sent);
+    return !session->ended && !session->close_heard &&
+           (session->waits == NULL || session->close_sent);
 }
 
 size_t peer_input(struct weir_session *session, uint8_t *bytes, size_t size)

@@ -67,7 +67,7 @@ uint64_t peer_keep_alive(struct weir_session *session)
     uint64_t now = loop_now_ms(session->connection->worker->loop);
     uint64_t interval = config->keep_alive_interval_ms;
     uint64_t timeout = config->keep_alive_timeout_ms;
-    if (interval == 0 || session->waiting || session->connection->choked) {
+    if (interval == 0 || session->waits != NULL || session->connection->choked) {
         /* While we do not read, silence proves nothing. */
         return interval;
     }

@@ -1,11 +1,10 @@
-/* What plugins may do with a session, and its walk along the chain: open, messages inwards,
- * messages outwards, and the unwinding at its end. Frames are the peer's business (peer_*.c). */
+/* A session's beginning and end, and what plugins may do with it: send, ping, close. Messages walk
+ * inwards in session_chain.c; frames are the peer's business (peer_*.c). */
 #include "session/session.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "proto/utf8.h"
 #include "proto/ws_close.h"
@@ -28,126 +27,10 @@ struct weir_session *session_new(struct weir_request *request, struct compressio
     session->request = request;
     session->compression = compression;
     session->decoder.allows_compression = compression != NULL;
-    session->opening = true;
     /* From here on the request's counters count messages' payload. */
     request->bytes_in = 0;
     request->bytes_out = 0;
     return session;
-}
-
-/* --- the walks
- * ------------------------------------------------------------------------------------------------------
- */
-
-/* Keeps what the plugins behind `seat` have not seen yet; a copy only where there is one to see it.
- */
-static bool park(struct weir_session *session, unsigned seat, const struct weir_message *message)
-{
-    const struct weir_request *request = session->request;
-    session->waiting = true;
-    session->seat = (uint8_t)seat;
-    connection_hold_input(session->connection, true);
-    for (unsigned next = seat + 1; message != NULL && next < request->walk; next++) {
-        if (request->route->chain[next].ops->on_message != NULL) {
-            session->parked = malloc(sizeof *session->parked + message->payload.size);
-            if (session->parked == NULL) {
-                return false;
-            }
-            session->parked->kind = message->kind;
-            session->parked->size = message->payload.size;
-            memcpy(session->parked->bytes, message->payload.data, message->payload.size);
-            return true;
-        }
-    }
-    return true;
-}
-
-/* Whether the walk goes on to the next seat. */
-static bool take_verdict(struct weir_session *session, unsigned seat,
-                         const struct weir_message *message, enum weir_verdict verdict)
-{
-    if (verdict == WEIR_NEXT) {
-        return session_is_open(session);
-    }
-    if (verdict == WEIR_WAIT && !park(session, seat, message)) {
-        session_fail(session);
-    }
-    if (verdict == WEIR_CLOSE && session_is_open(session)) {
-        enum weir_err err = session_close(session, 1000, (struct span){0});
-        (void)err; /* closing already is what was wanted */
-    }
-    return false;
-}
-
-static void walk_open(struct weir_session *session, unsigned seat)
-{
-    const struct weir_request *request = session->request;
-    for (; seat < request->walk; seat++) {
-        const struct chain_link *link = &request->route->chain[seat];
-        if (link->ops->on_open != NULL &&
-            !take_verdict(session, seat, NULL, link->ops->on_open(link->self, session, seat))) {
-            return;
-        }
-    }
-    session->opening = false;
-}
-
-void session_opened(struct weir_session *session)
-{
-    walk_open(session, 0);
-}
-
-void session_deliver(struct weir_session *session, unsigned seat,
-                     const struct weir_message *message)
-{
-    const struct weir_request *request = session->request;
-    for (; seat < request->walk; seat++) {
-        const struct chain_link *link = &request->route->chain[seat];
-        if (link->ops->on_message != NULL &&
-            !take_verdict(session, seat, message,
-                          link->ops->on_message(link->self, session, seat, message))) {
-            return;
-        }
-    }
-}
-
-void session_pass(struct weir_session *session, unsigned seat, const struct weir_message *message)
-{
-    if (session_is_open(session)) {
-        session_deliver(session, seat + 1, message);
-    }
-}
-
-void session_resume(struct weir_session *session, unsigned seat, enum weir_verdict verdict)
-{
-    WEIR_CHECK(verdict != WEIR_WAIT);
-    if (!session->waiting || session->seat != seat || session->ended) {
-        return;
-    }
-    struct parked_message *parked = session->parked;
-    session->parked = NULL;
-    session->waiting = false;
-    if (session->opening) {
-        if (take_verdict(session, seat, NULL, verdict)) {
-            walk_open(session, seat + 1);
-        }
-    } else if (take_verdict(session, seat, NULL, verdict) && parked != NULL) {
-        struct weir_message message = {parked->kind, {parked->bytes, parked->size}};
-        session_deliver(session, seat + 1, &message);
-    }
-    free(parked);
-    connection_hold_input(session->connection, session->waiting);
-}
-
-void session_drained(struct weir_session *session)
-{
-    const struct weir_request *request = session->request;
-    for (unsigned seat = request->walk; seat-- > 0 && session_is_open(session);) {
-        const struct chain_link *link = &request->route->chain[seat];
-        if (link->ops->on_drain != NULL) {
-            link->ops->on_drain(link->self, session, seat);
-        }
-    }
 }
 
 /* The close code of RFC 6455, section 7.1.5: of the first close frame, whoever sent it; 1006
@@ -186,7 +69,7 @@ void session_end(struct weir_session **session, enum close_reason reason)
     *session = NULL;
     compression_free(&ended->compression);
     blob_free(&ended->message);
-    free(ended->parked);
+    session_forget_waits(ended);
     free(ended->close_reason);
     free(ended);
 }

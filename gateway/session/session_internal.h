@@ -12,12 +12,7 @@
 #include "session/request_internal.h"
 #include "session/session.h"
 
-/* A message that a plugin keeps waiting. */
-struct parked_message {
-    enum weir_kind kind;
-    size_t size;
-    uint8_t bytes[];
-};
+struct session_wait;
 
 struct weir_session {
     struct connection *connection;
@@ -25,17 +20,14 @@ struct weir_session {
     struct ws_decoder decoder;
     struct blob *message;            /* the one that is being put together */
     struct compression *compression; /* NULL unless it was agreed */
-    struct parked_message *parked;
-    char *close_reason; /* what the client gave, owned */
+    struct session_wait *waits;      /* of seats; while there is any, input is held */
+    char *close_reason;              /* what the client gave, owned */
     uint64_t messages_in;
     uint64_t messages_out;
     uint64_t heard_ms;   /* when the client last sent anything */
     uint64_t pinged_ms;  /* when the ping that is unanswered was sent; 0 for none */
     uint16_t close_code; /* of the client's close frame, else what we sent; 0 before */
     uint8_t close_reason_size;
-    uint8_t seat; /* of the plugin that waits */
-    bool waiting : 1;
-    bool opening : 1;     /* on_open has not gone all the way */
     bool close_sent : 1;  /* no data frame may follow it (RFC 6455, section 5.5.1) */
     bool close_heard : 1; /* and nothing after it is read */
     bool by_client : 1;   /* its close frame came first */
@@ -49,15 +41,20 @@ struct weir_session *session_new(struct weir_request *request, struct compressio
 /* Unwinds (on_close, last to first) and frees. */
 void session_end(struct weir_session **session, enum close_reason reason);
 
+/* --- the chain. In session_chain.c --- */
+
 /* Walks on_open. */
 void session_opened(struct weir_session *session);
 
 /* The client has caught up. */
 void session_drained(struct weir_session *session);
 
-/* Walks a message inwards from `seat`. In session_chain.c. */
+/* Walks a message inwards from `seat`. */
 void session_deliver(struct weir_session *session, unsigned seat,
                      const struct weir_message *message);
+
+/* Frees what seats wait with. */
+void session_forget_waits(struct weir_session *session);
 
 /* --- the peer: frames. In peer_input.c and peer_output.c
  * ----------------------------------------------------------- */
