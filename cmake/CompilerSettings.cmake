@@ -11,8 +11,9 @@ set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
     set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
-    target_compile_definitions(weir_settings INTERFACE _FORTIFY_SOURCE=2)
-    target_compile_options(weir_settings INTERFACE -fstack-protector-strong -fstack-clash-protection)
+    # Ubuntu's compilers define _FORTIFY_SOURCE themselves; to define it again would be a warning.
+    target_compile_options(weir_settings INTERFACE
+        -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection)
     target_link_options(weir_settings INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)

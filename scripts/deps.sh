@@ -11,7 +11,7 @@
 set -euo pipefail
 
 build_packages=(
-    gcc=gcc libc6-dev cmake=cmake ninja-build=ninja pkg-config=pkg-config
+    gcc=gcc libc6-dev cmake=cmake ninja-build=ninja make=make pkg-config=pkg-config
     libevent-dev libyaml-dev liblua5.4-dev libssl-dev zlib1g-dev libjansson-dev lua-cjson
 )
 

@@ -8,8 +8,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash scripts/deps.sh build
-cmake --preset release -G Ninja >/dev/null
-cmake --build --preset release
+# A folder that was configured by hand keeps its generator; CMake refuses to change it.
+generator=()
+[ -e build/release/CMakeCache.txt ] || generator=(-G Ninja)
+cmake --preset release "${generator[@]}" >/dev/null
+cmake --build --preset release >&2
 
 if [ $# -eq 0 ]; then
     echo

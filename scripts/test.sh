@@ -88,10 +88,16 @@ skip() {
     echo "skipped: $1"
 }
 
+# Ninja for a new build folder. One that was configured by hand keeps its generator; CMake refuses to change it.
+generator() { # build folder's name
+    [ -e "build/$1/CMakeCache.txt" ] || echo -GNinja
+}
+
 configure() { # build folder's name, options of cmake...
     local name=$1
     shift
-    cmake -S . -B "build/$name" -G Ninja "$@" >"$logs/cmake-$name.log" 2>&1 || {
+    # shellcheck disable=SC2046 # nothing, or one word
+    cmake -S . -B "build/$name" $(generator "$name") "$@" >"$logs/cmake-$name.log" 2>&1 || {
         cat "$logs/cmake-$name.log"
         return 1
     }
@@ -99,7 +105,8 @@ configure() { # build folder's name, options of cmake...
 
 # Configures a preset and builds it. Counts only when it fails, unless asked to count as a check.
 build_preset() {
-    if cmake --preset "$1" -G Ninja >"$logs/cmake-$1.log" 2>&1 && cmake --build --preset "$1" -j "$jobs" -- --quiet; then
+    # shellcheck disable=SC2046
+    if cmake --preset "$1" $(generator "$1") >"$logs/cmake-$1.log" 2>&1 && cmake --build --preset "$1" -j "$jobs" -- --quiet; then
         return 0
     fi
     cat "$logs/cmake-$1.log"
