@@ -21,6 +21,7 @@ enum {
     BITS_LENGTH = 0x7f,
     LENGTH_16 = 126,
     LENGTH_64 = 127,
+    COMPRESSED_SLACK = 64,
     CODE_PROTOCOL = 1002,
     CODE_NOT_UTF8 = 1007,
     CODE_TOO_BIG = 1009
@@ -149,6 +150,21 @@ static enum weir_err read_length(struct head *head, const uint8_t *bytes, size_t
     return WEIR_OK;
 }
 
+/* The most that a message may have on the wire. Deflating may make it larger, by an eighth with the
+ * fixed codes (RFC 1951, section 3.2.6) and a little for each block; what a compressed message
+ * inflates to is checked by whoever inflates it. */
+static uint64_t wire_limit(const struct ws_decoder *d, const struct ws_decoder_rules *rules,
+                           uint8_t first)
+{
+    uint64_t limit = rules->max_message_size;
+    uint64_t growth = limit / 8 + COMPRESSED_SLACK;
+    bool compressed = d->kind != 0 ? d->compressed : (first & BIT_RSV1) != 0;
+    if (!compressed) {
+        return limit;
+    }
+    return growth <= UINT64_MAX - limit ? limit + growth : UINT64_MAX;
+}
+
 /* Reads and checks a whole head; WEIR_AGAIN where it is cut and nothing is wrong so far. */
 static enum weir_err read_head(const struct ws_decoder *d, const struct ws_decoder_rules *rules,
                                const uint8_t *bytes, size_t size, struct head *head,
@@ -170,8 +186,9 @@ static enum weir_err read_head(const struct ws_decoder *d, const struct ws_decod
     if (err != WEIR_OK) {
         return err;
     }
-    /* Sums cannot wrap: message_size never passes max_message_size. */
-    if (!is_control(head->first) && head->length > rules->max_message_size - d->message_size) {
+    /* Sums cannot wrap: message_size never passes the limit. */
+    if (!is_control(head->first) &&
+        head->length > wire_limit(d, rules, bytes[0]) - d->message_size) {
         return refuse(refusal, CODE_TOO_BIG, "message over max_message_size");
     }
     if (rules->expects_mask) {

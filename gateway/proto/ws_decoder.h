@@ -30,7 +30,8 @@ enum {
  * state. */
 struct ws_decoder_rules {
     bool expects_mask;         /* we are the server (section 5.1) */
-    uint64_t max_message_size; /* bytes on the wire, of a whole message */
+    uint64_t max_message_size; /* bytes on the wire, of a whole message; compressed ones may have
+                                * an eighth and 64 more, for what deflating cannot make smaller */
 };
 
 /* State of one direction of one session. All zero is the start. Kept small: there is one for each

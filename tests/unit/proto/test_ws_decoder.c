@@ -456,6 +456,33 @@ static void test_counts_the_size_anew_for_each_message(void **unused)
     buffer_free(&wire);
 }
 
+static void test_lets_a_compressed_message_be_an_eighth_larger_on_the_wire(void **unused)
+{
+    (void)unused;
+    const struct ws_decoder_rules rules = {.expects_mask = true, .max_message_size = 16};
+    const struct ws_decoder_rules all = {.expects_mask = true, .max_message_size = UINT64_MAX};
+    struct buffer wire = {0};
+    struct outcome o;
+    add_run(&wire, WS_FIN | WS_RSV1 | WS_BINARY, 82);
+    add_run(&wire, WS_RSV1 | WS_BINARY, 40);
+    add_run(&wire, WS_FIN | WS_CONTINUATION, 42);
+    o = run(&rules, true, buffer_span(&wire), 0, 0);
+    assert_int_equal(o.err, WEIR_OK);
+    assert_int_equal(o.messages, 2);
+    buffer_free(&o.words);
+    add_run(&wire, WS_FIN | WS_BINARY, 17); /* and only a compressed one */
+    o = run(&rules, true, buffer_span(&wire), 0, 0);
+    assert_int_equal(o.code, 1009);
+    buffer_free(&o.words);
+    buffer_free(&wire);
+
+    add_run(&wire, WS_FIN | WS_RSV1 | WS_BINARY, 83);
+    expect_with(&rules, true, buffer_span(&wire), 1009, "");
+    buffer_free(&wire);
+    expect_with(&all, true, SPAN("\x42\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0x"), 0,
+                "compressed binary(x");
+}
+
 /* --- section 5.4: fragments --- */
 
 static void test_joins_fragments_with_controls_between(void **unused)
@@ -540,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_refuses_fragments_that_add_up_over_the_limit),
         cmocka_unit_test(test_refuses_huge_lengths_without_overflow),
         cmocka_unit_test(test_counts_the_size_anew_for_each_message),
+        cmocka_unit_test(test_lets_a_compressed_message_be_an_eighth_larger_on_the_wire),
         cmocka_unit_test(test_joins_fragments_with_controls_between),
         cmocka_unit_test(test_rejects_a_continuation_without_a_message),
         cmocka_unit_test(test_rejects_a_new_message_inside_a_message),
