@@ -37,8 +37,8 @@ function closeFrame(code, reason = '', options = {}) {
   return frame({ opcode: CLOSE, payload, ...options });
 }
 
-// The first frame of `bytes` and its size on the wire, or null when it is not all there.
-function takeFrame(bytes) {
+// Where the payload of the first frame of `bytes` starts and how long it is, or null when that is not known yet.
+function takeHead(bytes) {
   if (bytes.length < 2) {
     return null;
   }
@@ -50,9 +50,22 @@ function takeFrame(bytes) {
     return null;
   }
   const length = width === 0 ? short : width === 2 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
-  if (bytes.length < start + length) {
+  return { masked, start, length };
+}
+
+// How many bytes the first frame of `bytes` has on the wire, as far as is known yet: never too many.
+function frameSize(bytes) {
+  const head = takeHead(bytes);
+  return head ? head.start + head.length : bytes.length + 1;
+}
+
+// The first frame of `bytes` and its size on the wire, or null when it is not all there.
+function takeFrame(bytes) {
+  const head = takeHead(bytes);
+  if (!head || bytes.length < head.start + head.length) {
     return null;
   }
+  const { masked, start, length } = head;
   let payload = Buffer.from(bytes.subarray(start, start + length));
   if (masked) {
     const mask = bytes.subarray(start - 4, start);
@@ -70,4 +83,4 @@ function closeOf({ payload }) {
   return payload.length < 2 ? { code: 1005, reason: '' } : { code: payload.readUInt16BE(0), reason: payload.toString('utf8', 2) };
 }
 
-module.exports = { frame, closeFrame, takeFrame, closeOf, CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG };
+module.exports = { frame, closeFrame, takeFrame, frameSize, closeOf, CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG };

@@ -12,23 +12,36 @@
 
 const net = require('node:net');
 const tls = require('node:tls');
-const { takeFrame } = require('./frames');
+const { takeFrame, frameSize } = require('./frames');
 
 class RawConnection {
   constructor(socket, timeoutMs) {
     this.socket = socket;
     this.timeoutMs = timeoutMs;
-    this.received = Buffer.alloc(0); // not yet consumed
+    this.chunks = []; // not yet consumed
+    this.size = 0; // of all of them
+    this.needed = 0; // what a read has found out that it waits for, so that it is not asked for each chunk
     this.ended = false; // the peer has sent FIN or RST
     this.error = null;
     this.waiting = new Set();
     socket.on('data', (bytes) => {
-      this.received = Buffer.concat([this.received, bytes]);
-      this.#wake();
+      this.chunks.push(bytes);
+      this.size += bytes.length;
+      if (this.size >= this.needed) {
+        this.#wake();
+      }
     });
     socket.on('end', () => this.#end(null));
     socket.on('close', () => this.#end(null));
     socket.on('error', (error) => this.#end(error));
+  }
+
+  // What has come and was not consumed, as one Buffer.
+  get received() {
+    if (this.chunks.length !== 1) {
+      this.chunks = [Buffer.concat(this.chunks)];
+    }
+    return this.chunks[0];
   }
 
   #end(error) {
@@ -38,9 +51,16 @@ class RawConnection {
   }
 
   #wake() {
+    this.needed = 0;
     for (const check of [...this.waiting]) {
       check();
     }
+  }
+
+  // Until so many bytes have come, the one read that waits need not look again.
+  #need(size) {
+    this.needed = this.waiting.size === 1 ? size : 0;
+    return undefined;
   }
 
   // Waits until `take()` returns something other than undefined; `what` is for the error message.
@@ -64,6 +84,7 @@ class RawConnection {
         }
       };
       const timer = setTimeout(() => fail(`${timeoutMs} ms passed`), timeoutMs);
+      this.needed = 0;
       this.waiting.add(check);
       check();
     });
@@ -71,7 +92,8 @@ class RawConnection {
 
   #consume(size) {
     const bytes = this.received.subarray(0, size);
-    this.received = this.received.subarray(size);
+    this.chunks = [this.received.subarray(size)];
+    this.size -= size;
     return bytes;
   }
 
@@ -102,23 +124,23 @@ class RawConnection {
   }
 
   readBytes(size, timeoutMs) {
-    return this.#read(`${size} bytes`, () => (this.received.length < size ? undefined : this.#consume(size)), timeoutMs);
+    return this.#read(`${size} bytes`, () => (this.size < size ? this.#need(size) : this.#consume(size)), timeoutMs);
   }
 
   // Everything until the peer closes. A reset counts as closing; see `error` to tell them apart.
   readToEnd(timeoutMs) {
-    return this.#read('the end', () => (this.ended ? this.#consume(this.received.length) : undefined), timeoutMs);
+    return this.#read('the end', () => (this.ended ? this.#consume(this.size) : this.#need(Infinity)), timeoutMs);
   }
 
   // Everything that comes until nothing has come for `quietMs`, or the peer closes. Only for proving
   // that nothing more is sent; it always costs `quietMs`.
   async readQuiet(quietMs = 150) {
     let size = -1;
-    while (size !== this.received.length && !this.ended) {
-      size = this.received.length;
+    while (size !== this.size && !this.ended) {
+      size = this.size;
       await new Promise((resolve) => setTimeout(resolve, quietMs));
     }
-    return this.#consume(this.received.length);
+    return this.#consume(this.size);
   }
 
   // One HTTP/1.1 response: { status, reason, headers (lower case names; repeated ones joined by ", "), head, body }.
@@ -158,7 +180,7 @@ class RawConnection {
       () => {
         const taken = takeFrame(this.received);
         if (!taken) {
-          return undefined;
+          return this.#need(frameSize(this.received));
         }
         this.#consume(taken.size);
         return taken.frame;
