@@ -35,11 +35,11 @@ static void resume(void *context)
     event_add(listener->event, NULL);
 }
 
-static void pause_accepting(struct listener *listener)
+static void pause_accepting(struct listener *listener, int error)
 {
     if (!listener->complained) {
         log_warn("listener", "%s: cannot accept: %s; trying again every %d ms", listener->address,
-                 strerror(errno), PAUSE_MS);
+                 strerror(error), PAUSE_MS);
         listener->complained = true;
     }
     listener->pause = loop_timer_new(listener->loop, PAUSE_MS, false, resume, listener);
@@ -61,12 +61,14 @@ static bool accept_one(struct listener *listener)
     int fd =
         accept4(listener->fd, (struct sockaddr *)&peer, &peer_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (is_shortage(errno)) {
-            pause_accepting(listener);
+        int error = errno; /* logging may change it */
+        if (is_shortage(error)) {
+            pause_accepting(listener, error);
+            return false;
         }
         /* Errors of the one connection (ECONNABORTED and the network's) leave others to accept:
          * accept(2). */
-        return !is_shortage(errno) && errno != EAGAIN && errno != EINVAL && errno != EBADF;
+        return error != EAGAIN && error != EINVAL && error != EBADF;
     }
     listener->complained = false;
     if (peer.ss_family != AF_UNIX) {

@@ -24,6 +24,12 @@ typedef void (*listener_accept_fn)(void *context, int fd, const struct sockaddr_
 WEIR_MUST enum weir_err listener_bind(const char *address, int backlog, int *fd, char *why,
                                       size_t why_size);
 
+/* Whether a TCP address is free. listener_bind alone does not tell: with SO_REUSEPORT, a second
+ * gateway of the same user would be given the same address, and a part of the first one's clients.
+ * WEIR_EIO: somebody has it; WEIR_EINVAL: it is no address; `why` says so. WEIR_OK for any unix
+ * socket. Control thread, before the first bind. */
+WEIR_MUST enum weir_err listener_check_unused(const char *address, char *why, size_t why_size);
+
 /* Whether the address is of a unix socket, and its path. */
 const char *listener_unix_path(const char *address);
 

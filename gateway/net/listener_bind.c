@@ -94,7 +94,8 @@ static bool split_address(const char *address, char *host, size_t host_size, cha
     return true;
 }
 
-static enum weir_err bind_one(const char *address, const struct addrinfo *found, int backlog,
+/* `shared`: others may bind the same address too, as workers do. */
+static enum weir_err bind_one(const char *address, const struct addrinfo *found, bool shared,
                               int *out, char *why, size_t size)
 {
     static const int on = 1;
@@ -103,26 +104,24 @@ static enum weir_err bind_one(const char *address, const struct addrinfo *found,
         return refuse(fd, address, "socket", why, size);
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (shared) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    }
     if (found->ai_family == AF_INET6) {
         /* [::] and 0.0.0.0 can then stand side by side in one configuration. */
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     }
-    if (bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, backlog) < 0) {
+    if (bind(fd, found->ai_addr, found->ai_addrlen) < 0) {
         return refuse(fd, address, "cannot listen", why, size);
     }
     *out = fd;
     return WEIR_OK;
 }
 
-enum weir_err listener_bind(const char *address, int backlog, int *fd, char *why, size_t why_size)
+static enum weir_err bind_tcp(const char *address, bool shared, int *fd, char *why, size_t why_size)
 {
     char host[256];
     char port[8];
-    const char *path = listener_unix_path(address);
-    if (path != NULL) {
-        return bind_unix(address, path, backlog, fd, why, why_size);
-    }
     if (!split_address(address, host, sizeof host, port, sizeof port)) {
         snprintf(why, why_size, "%s: expected HOST:PORT, [IPV6]:PORT or unix:PATH", address);
         return WEIR_EINVAL;
@@ -134,7 +133,38 @@ enum weir_err listener_bind(const char *address, int backlog, int *fd, char *why
         snprintf(why, why_size, "%s: %s", address, gai_strerror(failed));
         return WEIR_EINVAL;
     }
-    enum weir_err err = bind_one(address, found, backlog, fd, why, why_size);
+    enum weir_err err = bind_one(address, found, shared, fd, why, why_size);
     freeaddrinfo(found);
     return err;
+}
+
+enum weir_err listener_check_unused(const char *address, char *why, size_t why_size)
+{
+    int fd = -1;
+    if (listener_unix_path(address) != NULL) {
+        return WEIR_OK; /* binding it tells */
+    }
+    enum weir_err err = bind_tcp(address, false, &fd, why, why_size);
+    if (err == WEIR_OK) {
+        close(fd);
+    }
+    return err;
+}
+
+enum weir_err listener_bind(const char *address, int backlog, int *fd, char *why, size_t why_size)
+{
+    const char *path = listener_unix_path(address);
+    int bound = -1;
+    if (path != NULL) {
+        return bind_unix(address, path, backlog, fd, why, why_size);
+    }
+    enum weir_err err = bind_tcp(address, true, &bound, why, why_size);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    if (listen(bound, backlog) < 0) {
+        return refuse(bound, address, "cannot listen", why, why_size);
+    }
+    *fd = bound;
+    return WEIR_OK;
 }

@@ -2,8 +2,10 @@
  * use is an error at start and not a worker that serves less than the others. */
 #include "worker/server.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -63,6 +65,7 @@ static enum weir_err bind_listener(const struct config_listener *listen, int *fd
         if (shared && w > 0) {
             *fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
             err = *fd < 0 ? WEIR_EIO : WEIR_OK;
+            snprintf(why, sizeof why, "%s: %s", listen->address, strerror(errno));
         } else {
             err = listener_bind(listen->address, (int)listen->backlog, fd, why, sizeof why);
         }
@@ -125,6 +128,21 @@ static void stop_signal(void *context)
     stop_workers(server, registry_config(server->registry)->shutdown_timeout_ms);
 }
 
+/* Before any is bound, so that a configuration may have both 0.0.0.0 and one address of it. */
+static enum weir_err check_unused(const struct listener_setup *setups, size_t listeners)
+{
+    char why[WHY_BYTES] = "";
+    enum weir_err result = WEIR_OK;
+    for (size_t i = 0; i < listeners; i++) {
+        enum weir_err err = listener_check_unused(setups[i].config->address, why, sizeof why);
+        if (err != WEIR_OK) {
+            log_error("listener", "%s", why);
+            result = err;
+        }
+    }
+    return result;
+}
+
 static enum weir_err bind_and_start(struct server *server)
 {
     size_t listeners = 0;
@@ -135,7 +153,7 @@ static enum weir_err bind_and_start(struct server *server)
         return WEIR_ENOMEM;
     }
     memset(fds, -1, total * sizeof *fds);
-    enum weir_err err = WEIR_OK;
+    enum weir_err err = check_unused(setups, listeners);
     for (size_t i = 0; i < listeners && err == WEIR_OK; i++) {
         err = bind_listener(setups[i].config, &fds[i], listeners, server->count);
     }
