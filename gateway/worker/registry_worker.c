@@ -74,7 +74,7 @@ static struct chain_link link_of(const struct worker_part *part, const struct co
             return (struct chain_link){registry->plugins[i].ops, part->selves[i]};
         }
     }
-    WEIR_CHECK(!"every plugin of the configuration has been loaded");
+    WEIR_CHECK(0 && "every plugin of the configuration has been loaded");
     return (struct chain_link){0};
 }
 
