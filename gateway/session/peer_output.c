@@ -61,6 +61,11 @@ void peer_send_close(struct weir_session *session, uint16_t code, struct span re
     session->close_sent = true;
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t peer_keep_alive(struct weir_session *session)
 {
     const struct config_websocket *config = session->request->route->config->websocket;
@@ -78,7 +83,7 @@ uint64_t peer_keep_alive(struct weir_session *session)
         return 0;
     }
     if (session->pinged_ms != 0 && timeout != 0) {
-        return session->pinged_ms + timeout - now;
+        return sooner(session->pinged_ms + timeout - now, interval);
     }
     uint64_t due = session->heard_ms + interval;
     if (session->pinged_ms != 0) {
@@ -90,5 +95,6 @@ uint64_t peer_keep_alive(struct weir_session *session)
     enum weir_err err = peer_send_control(session, WS_PING, (struct span){0});
     (void)err; /* the connection has been closed */
     session->pinged_ms = now;
-    return timeout != 0 ? timeout : interval;
+    /* An answer does not move the timer, so the look for it must not come after the next ping. */
+    return timeout != 0 ? sooner(timeout, interval) : interval;
 }
