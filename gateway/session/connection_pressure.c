@@ -56,7 +56,7 @@ void connection_output_moved(struct connection *connection)
         queued > queue_limit(connection) / LOW_WATERMARK_PART) {
         return;
     }
-    bool told = connection->was_full || connection->choked;
+    bool told = connection->was_full;
     connection->choked = false;
     connection->was_full = false;
     if (told && connection->session != NULL) {

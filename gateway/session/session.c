@@ -108,6 +108,18 @@ static bool is_utf8(struct span text)
     return utf8_feed(&state, text.data, text.size) && utf8_is_complete(&state);
 }
 
+/* Whether the client is so far behind that nothing more is taken for it. What is only corked leaves
+ * first: just a queue that has to wait for the client is followed by on_drain. */
+static bool is_full(const struct weir_session *session)
+{
+    struct connection *connection = session->connection;
+    uint64_t most = settings(session)->max_queue_size;
+    if (output_waiting(connection) >= most && stream_queued(&connection->stream) < most) {
+        output_uncork(&connection->worker->cork);
+    }
+    return stream_queued(&connection->stream) >= most;
+}
+
 enum weir_err session_send(struct weir_session *session, unsigned seat, enum weir_kind kind,
                            struct span payload)
 {
@@ -115,7 +127,7 @@ enum weir_err session_send(struct weir_session *session, unsigned seat, enum wei
     if (!session_is_open(session)) {
         return WEIR_ECLOSED;
     }
-    if (session_buffered(session) >= settings(session)->max_queue_size) {
+    if (is_full(session)) {
         connection_output_grew(session->connection, true);
         return WEIR_ELIMIT;
     }

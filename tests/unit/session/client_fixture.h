@@ -20,10 +20,12 @@
 static inline void client_read(struct client *client)
 {
     while (client->fd >= 0 && !client->deaf && !client->ended) {
-        assert_int_equal(buffer_reserve(&client->in, 65536), WEIR_OK);
-        ssize_t got = recv(client->fd, client->in.data + client->in.size, 65536, MSG_DONTWAIT);
+        size_t room = 256 * 1024;
+        assert_int_equal(buffer_reserve(&client->in, room), WEIR_OK);
+        ssize_t got = recv(client->fd, client->in.data + client->in.size, room, MSG_DONTWAIT);
         if (got > 0) {
             client->in.size += (size_t)got;
+            client->packets++;
         } else if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             return;
         } else {
@@ -78,7 +80,8 @@ static inline struct client *connect_client(struct fixture *f, size_t at)
     struct sockaddr_storage peer = {.ss_family = AF_UNIX};
     int ends[2];
     assert_int_equal(client->fd, -1);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    int type = f->keep_packets ? SOCK_SEQPACKET : SOCK_STREAM;
+    assert_int_equal(socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
     if (f->send_buffer_bytes != 0) {
         assert_int_equal(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &f->send_buffer_bytes,
                                     sizeof f->send_buffer_bytes),

@@ -64,6 +64,7 @@ struct client {
     int fd;
     bool deaf; /* does not read */
     bool ended;
+    unsigned packets; /* that were received; each was one send, where sockets keep them apart */
     struct buffer in;
 };
 
@@ -85,6 +86,7 @@ struct fixture {
     struct weir_ending ending; /* that was told last; the reason is below */
     char reason[128];
     int send_buffer_bytes; /* of the gateway's sockets; 0: the system's own */
+    bool keep_packets;     /* sockets keep what was sent at once together */
     struct client clients[CLIENTS];
 };
 
