@@ -169,6 +169,11 @@ void upgrade_accept(struct weir_request *request)
         refuse(request, 426, "this needs a WebSocket upgrade");
         return;
     }
+    if (request->connection->worker->draining) {
+        /* A plugin took its time; a session that begins now would miss the 1001 of the others. */
+        refuse(request, 503, "the gateway is stopping");
+        return;
+    }
     unpack(request, head);
     if (ws_handshake_check(head, &status, &why) != WEIR_OK) {
         refuse(request, status, why);
