@@ -119,7 +119,10 @@ static enum weir_err enqueue(struct stream *stream, const struct iovec *pieces, 
         size_t size = pieces[i].iov_len;
         size_t from = skip < size ? skip : size;
         skip -= from;
-        if (evbuffer_add(stream->queue, (const char *)pieces[i].iov_base + from, size - from) < 0) {
+        /* Adding nothing would still make room, which the next bytes would then be split over. TLS
+         * must be offered what it could not send in one piece, as before (SSL_write(3)). */
+        if (from < size &&
+            evbuffer_add(stream->queue, (const char *)pieces[i].iov_base + from, size - from) < 0) {
             return WEIR_ENOMEM;
         }
     }
