@@ -162,7 +162,8 @@ static void take_close(struct weir_session *session, struct span payload)
         session->by_client = true;
         session->close_code = code;
         keep_reason(session, reason);
-        peer_send_close(session, code, (struct span){0}); /* section 5.5.1: the code is echoed */
+        /* Section 5.5.1: the code is echoed; so is the reason, which is what a page is shown. */
+        peer_send_close(session, code, reason);
     }
     connection_finish(session->connection, session->by_client
                                                ? WEIR_CLOSE_CLIENT

@@ -53,8 +53,8 @@ static void test_reply_ends_the_walk_and_only_those_asked_hear_of_the_end(void *
         static const char *const journals[SEATS] = {
             "a:request a:done(403,gateway) ",
             "a:request b:request b:done(403,gateway) a:done(403,gateway) ",
-            "a:request b:request c:request "
-            "c:done(403,gateway) b:done(403,gateway) a:done(403,gateway) "};
+            ("a:request b:request c:request "
+             "c:done(403,gateway) b:done(403,gateway) a:done(403,gateway) ")};
         f->plugs[seat].does.request = reply_early;
         struct client *client = connect_client(f, seat);
         client_says(f, client, GET_HEAD);
