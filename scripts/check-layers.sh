@@ -47,6 +47,7 @@ matches_any() {
     local path=$1 pattern
     shift
     set -f
+    # shellcheck disable=SC2048 # a list of patterns is one argument; here it becomes words
     for pattern in $*; do
         # shellcheck disable=SC2053 # the right side is meant as a pattern
         if [[ $path == $pattern ]]; then

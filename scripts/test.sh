@@ -235,7 +235,9 @@ step_fuzz() {
     build_preset fuzz || return
     local target name corpus found
     for target in build/fuzz/tests/fuzz/fuzz_*; do
-        [ -f "$target" ] && [ -x "$target" ] || continue
+        if [ ! -f "$target" ] || [ ! -x "$target" ]; then
+            continue
+        fi
         name=${target##*/}
         corpus=build/fuzz/corpus/$name # what this machine has found so far; the committed inputs are read beside it
         found=tests/fuzz/found
