@@ -1,5 +1,6 @@
 /* A stream through OpenSSL. The handshake happens inside the first reads; renegotiation is off, but
- * TLS 1.3 key updates may still make a read wait for writing, and the other way round. */
+ * TLS 1.3 key updates may still make a read wait for writing, and the other way round. OpenSSL 3.0
+ * breaks a connection whose peer asks for new keys while a record of ours is half sent. */
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <string.h>
