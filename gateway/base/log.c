@@ -40,7 +40,7 @@ static size_t put_escaped(char *line, size_t used, const char *text)
         if (c == '\n') {
             line[used++] = '\n';
             line[used++] = '\t';
-        } else if (c >= 0x20 && c != 0x7f) {
+        } else if ((c >= 0x20 && c != 0x7f) || c == '\t') {
             line[used++] = (char)c;
         } else {
             line[used++] = '\\';
