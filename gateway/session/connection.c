@@ -309,7 +309,9 @@ static void sweep_one(struct connection *connection)
 {
     unwind(connection);
     if (connection->state == CONNECTION_DEAD) {
-        connection_free(connection);
+        if (!connection->is_swept) { /* a callback has not put it back into the list */
+            connection_free(connection);
+        }
         return;
     }
     connection_settle(connection);

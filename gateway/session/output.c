@@ -38,6 +38,9 @@ void output_uncork(struct cork *cork)
 enum weir_err output_write(struct connection *connection, struct span head, struct span payload)
 {
     struct cork *cork = &connection->worker->cork;
+    if (connection->state == CONNECTION_DEAD) {
+        return WEIR_ECLOSED; /* it is freed soon, and must not own the cork then */
+    }
     if (cork->owner != connection) {
         output_uncork(cork);
         cork->owner = connection;

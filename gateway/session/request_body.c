@@ -7,6 +7,9 @@
 
 void request_want_body(struct weir_request *request, unsigned seat)
 {
+    if (request->ended) {
+        return;
+    }
     WEIR_CHECK(seat < request->walk);
     request->body_wanted = true;
     request->body_seat = (uint16_t)seat;
