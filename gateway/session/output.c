@@ -7,6 +7,10 @@
 
 #include "session/connection.h"
 
+enum {
+    LARGE_BYTES = 16 * 1024
+};
+
 static enum weir_err send_now(struct connection *connection, const struct iovec *pieces, int count)
 {
     enum weir_err err = stream_write(&connection->stream, pieces, count);
@@ -45,7 +49,11 @@ enum weir_err output_write(struct connection *connection, struct span head, stru
         output_uncork(cork);
         cork->owner = connection;
     }
-    if (head.size + payload.size <= CORK_BYTES - cork->size) {
+    /* A large payload that nothing will follow is sent from where it lies: the copy costs more than
+     * a call. One that more may follow is copied, since a call for each costs more than the copy.
+     */
+    bool bypasses = payload.size >= LARGE_BYTES && !cork->more_to_come;
+    if (!bypasses && head.size + payload.size <= CORK_BYTES - cork->size) {
         memcpy(cork->data + cork->size, head.data, head.size);
         cork->size += head.size;
         if (payload.size > 0) {

@@ -4,6 +4,7 @@
 #ifndef WEIR_SESSION_OUTPUT_H
 #define WEIR_SESSION_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,13 +14,14 @@
 struct connection;
 
 enum {
-    CORK_BYTES = 64 * 1024
+    CORK_BYTES = 256 * 1024
 };
 
 struct cork {
     struct connection *owner; /* NULL while it is empty */
     uint8_t *data;            /* CORK_BYTES */
     size_t size;
+    bool more_to_come; /* the turn has more input, and so maybe more output, to share a call with */
 };
 
 /* Sends head and payload behind what was sent before. Both are borrowed: small ones are copied to

@@ -190,6 +190,7 @@ static bool wants_input(const struct weir_session *session)
 size_t peer_input(struct weir_session *session, uint8_t *bytes, size_t size)
 {
     const struct ws_decoder_rules *rules = &session->request->route->rules;
+    struct cork *cork = &session->connection->worker->cork;
     size_t used = 0;
     session->heard_ms = loop_now_ms(session->connection->worker->loop);
     session->pinged_ms = 0;
@@ -205,15 +206,18 @@ size_t peer_input(struct weir_session *session, uint8_t *bytes, size_t size)
         }
         if (err != WEIR_OK) {
             fail(session, code, why);
-            return size;
+            used = size;
+            break;
         }
         used += consumed;
+        cork->more_to_come = used < size;
         if (event.type == WS_EVENT_DATA) {
             take_data(session, &event);
         } else {
             take_control(session, &event);
         }
     }
+    cork->more_to_come = false;
     return used;
 }
 
