@@ -20,7 +20,7 @@
 static inline void client_read(struct client *client)
 {
     while (client->fd >= 0 && !client->deaf && !client->ended) {
-        size_t room = 256 * 1024;
+        size_t room = 512 * 1024;
         assert_int_equal(buffer_reserve(&client->in, room), WEIR_OK);
         ssize_t got = recv(client->fd, client->in.data + client->in.size, room, MSG_DONTWAIT);
         if (got > 0) {
