@@ -318,13 +318,14 @@ suite('section 7: closing', () => {
   says('a fragment after the close is ignored', [begin('a'), bye, last('b')], ['close 1000']);
   says('a large message before the close is echoed whole', [binary(Buffer.alloc(262144)), bye], [`binary ${'0'.repeat(40)}...(524288)`, 'close 1000'], ['at once', 'frame by frame']);
 
-  test('a close is answered by exactly its code, and the gateway ends the connection', async () => {
-    const c = await rawUpgrade(weir.port);
-    c.send(closeFrame(3333, 'a reason'));
-    const answer = await c.readFrame();
-    assert.deepEqual(closeOf(answer), { code: 3333, reason: '' });
-    await c.waitEnd();
-    c.destroy();
+  test('a close is answered by its code and reason, and the gateway ends the connection', async () => {
+    for (const reason of ['a reason', '', '\u00e4\u20ac\u{1f600}', '*'.repeat(123)]) {
+      const c = await rawUpgrade(weir.port);
+      c.send(closeFrame(3333, reason));
+      assert.deepEqual(closeOf(await c.readFrame()), { code: 3333, reason });
+      assert.equal((await c.readToEnd()).length, 0);
+      c.destroy();
+    }
   });
   test('a failure says why in its reason', async () => {
     const c = await rawUpgrade(weir.port);
