@@ -153,7 +153,11 @@ enum weir_err session_ping(struct weir_session *session, struct span payload)
     if (!session_is_open(session)) {
         return WEIR_ECLOSED;
     }
-    return peer_send_control(session, WS_PING, payload);
+    if (is_full(session)) {
+        connection_output_grew(session->connection, true);
+        return WEIR_ELIMIT;
+    }
+    return session_is_open(session) ? peer_send_control(session, WS_PING, payload) : WEIR_ECLOSED;
 }
 
 static void close_with(struct weir_session *session, uint16_t code, struct span why,

@@ -122,6 +122,20 @@ static void test_full_queue_takes_nothing_more_and_its_drain_is_told_once(void *
     assert_int_equal(send_piece(f), WEIR_OK);
 }
 
+static void test_full_queue_takes_no_ping_either(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client = open_deaf(f);
+    fill_up(f);
+    size_t queued = stream_queued(stream_of(f));
+    assert_int_equal(session_ping(f->plugs[2].session, SPAN("ping")), WEIR_ELIMIT);
+    assert_int_equal(stream_queued(stream_of(f)), queued);
+    client->deaf = false;
+    turns(f);
+    expect_journal(f, "c:drain b:drain a:drain ");
+    assert_int_equal(session_ping(f->plugs[2].session, SPAN("ping")), WEIR_OK);
+}
+
 /* Sends from within the drain, until it is full again. */
 static void refill(struct plug *plug, struct weir_session *session)
 {
@@ -218,6 +232,7 @@ int main(void)
         SLOW_TEST(test_reading_pauses_at_the_high_watermark_and_goes_on_at_the_low),
         SLOW_TEST(test_messages_of_a_client_that_does_not_read_wait),
         SLOW_TEST(test_full_queue_takes_nothing_more_and_its_drain_is_told_once),
+        SLOW_TEST(test_full_queue_takes_no_ping_either),
         SLOW_TEST(test_queue_may_be_filled_again_from_the_drain),
         SLOW_TEST(test_limit_below_the_cork_is_no_limit_for_a_client_that_reads),
         SLOW_TEST(test_client_that_never_reads_is_cut_after_write_timeout),
