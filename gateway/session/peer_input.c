@@ -137,17 +137,6 @@ static void answer_ping(struct weir_session *session, struct span payload)
     }
 }
 
-static void keep_reason(struct weir_session *session, struct span reason)
-{
-    if (reason.size > 0) {
-        session->close_reason = malloc(reason.size);
-    }
-    if (session->close_reason != NULL) {
-        memcpy(session->close_reason, reason.data, reason.size);
-        session->close_reason_size = (uint8_t)reason.size;
-    }
-}
-
 static void take_close(struct weir_session *session, struct span payload)
 {
     uint16_t code = 0;
@@ -161,7 +150,7 @@ static void take_close(struct weir_session *session, struct span payload)
     if (!session->close_sent) {
         session->by_client = true;
         session->close_code = code;
-        keep_reason(session, reason);
+        session_keep_reason(session, reason);
         /* Section 5.5.1: the code is echoed; so is the reason, which is what a page is shown. */
         peer_send_close(session, code, reason);
     }
@@ -183,8 +172,11 @@ static void take_control(struct weir_session *session, const struct ws_event *ev
 
 static bool wants_input(const struct weir_session *session)
 {
-    return !session->ended && !session->close_heard &&
-           (session->waits == NULL || session->close_sent);
+    if (session->ended || session->close_heard) {
+        return false;
+    }
+    return session->close_sent ||
+           (session->waits == NULL && connection_keeps_up(session->connection));
 }
 
 size_t peer_input(struct weir_session *session, uint8_t *bytes, size_t size)

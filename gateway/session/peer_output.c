@@ -7,6 +7,10 @@
 #include "session/output.h"
 #include "session/session_internal.h"
 
+enum {
+    CODE_BYTES = 2 /* of a close frame's payload, before the reason */
+};
+
 static enum weir_err send_frame(struct weir_session *session, uint8_t first_byte,
                                 struct span payload)
 {
@@ -55,6 +59,7 @@ void peer_send_close(struct weir_session *session, uint16_t code, struct span re
     }
     if (session->close_code == 0) {
         session->close_code = code;
+        session_keep_reason(session, span_from((struct span){payload, size}, CODE_BYTES));
     }
     enum weir_err err = peer_send_control(session, WS_CLOSE, (struct span){payload, size});
     (void)err; /* the connection has been closed */

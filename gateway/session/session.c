@@ -33,6 +33,17 @@ struct weir_session *session_new(struct weir_request *request, struct compressio
     return session;
 }
 
+void session_keep_reason(struct weir_session *session, struct span reason)
+{
+    if (reason.size > 0) {
+        session->close_reason = malloc(reason.size);
+    }
+    if (session->close_reason != NULL) {
+        memcpy(session->close_reason, reason.data, reason.size);
+        session->close_reason_size = (uint8_t)reason.size;
+    }
+}
+
 /* The close code of RFC 6455, section 7.1.5: of the first close frame, whoever sent it; 1006
  * without any. */
 static void fill_ending(const struct weir_session *session, enum close_reason reason,
@@ -74,8 +85,7 @@ void session_end(struct weir_session **session, enum close_reason reason)
     free(ended);
 }
 
-/* --- what plugins ask for
- * ---------------------------------------------------------------------------------------- */
+/* --- what plugins ask for --- */
 
 struct weir_request *session_request(struct weir_session *session)
 {

@@ -38,6 +38,10 @@ struct weir_session {
  */
 struct weir_session *session_new(struct weir_request *request, struct compression *compression);
 
+/* Keeps a copy of the reason in the first close frame, whoever sent it; without memory it is lost.
+ */
+void session_keep_reason(struct weir_session *session, struct span reason);
+
 /* Unwinds (on_close, last to first) and frees. */
 void session_end(struct weir_session **session, enum close_reason reason);
 
@@ -56,8 +60,7 @@ void session_deliver(struct weir_session *session, unsigned seat,
 /* Frees what seats wait with. */
 void session_forget_waits(struct weir_session *session);
 
-/* --- the peer: frames. In peer_input.c and peer_output.c
- * ----------------------------------------------------------- */
+/* --- the peer: frames. In peer_input.c and peer_output.c --- */
 
 /* Takes what it can use of `size` bytes, which it may change; returns how many. Stops early when a
  * plugin waits. */
