@@ -19,10 +19,6 @@
 
 /* --- states --- */
 
-/* --- states
- * ---------------------------------------------------------------------------------------------------------
- */
-
 uint64_t connection_now_ms(const struct connection *connection)
 {
     return loop_now_ms(connection->worker->loop);
@@ -219,10 +215,6 @@ static void connection_ready(struct stream *stream, bool readable, bool writable
         connection_update_reading(connection);
     }
 }
-
-/* --- beginning and end
- * -----------------------------------------------------------------------------------------------
- */
 
 static struct ip_address address_of(const struct sockaddr_storage *peer)
 {

@@ -90,6 +90,10 @@ void connection_hold_input(struct connection *connection, bool on);
  * waits for a drain. */
 void connection_output_grew(struct connection *connection, bool full);
 
+/* Whether the client reads fast enough for more of its messages to be handled; until it does, they
+ * are kept, so that no answer to them is lost for want of room. */
+bool connection_keeps_up(struct connection *connection);
+
 /* Sets the timer for whatever the state waits for. */
 void connection_schedule(struct connection *connection);
 

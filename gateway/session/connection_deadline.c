@@ -8,10 +8,6 @@ enum {
     LINGER_MS = 2000 /* for the client to end its side after ours */
 };
 
-/* --- deadlines
- * ------------------------------------------------------------------------------------------------------
- */
-
 static uint64_t head_deadline(const struct connection *connection)
 {
     const struct config_http *http = &connection->generation->config->http;

@@ -13,10 +13,6 @@ enum {
     READ_ROUNDS = 8 /* reads of one connection in one turn; the others wait meanwhile */
 };
 
-/* --- input
- * --------------------------------------------------------------------------------------------------------
- */
-
 static size_t take(struct connection *connection, uint8_t *bytes, size_t size)
 {
     size_t used = 0;

@@ -1,6 +1,7 @@
 /* Back-pressure: a client that does not read what it is sent is not read from either, until it has
  * caught up. Called by the output when the kernel takes no more, and by the stream when it has. */
 #include "session/connection_internal.h"
+#include "session/output.h"
 #include "session/request_internal.h"
 #include "session/session_internal.h"
 
@@ -9,10 +10,6 @@ enum {
     LOW_WATERMARK_PART = 8,  /* of the queue's limit: reading goes on */
     HTTP_QUEUE_BYTES = 512 * 1024
 };
-
-/* --- back-pressure
- * ----------------------------------------------------------------------------------------------------
- */
 
 bool connection_is_queued(const struct connection *connection)
 {
@@ -24,6 +21,19 @@ static uint64_t queue_limit(const struct connection *connection)
     return connection->session != NULL
                ? connection->request->route->config->websocket->max_queue_size
                : HTTP_QUEUE_BYTES;
+}
+
+static bool is_above_high(const struct connection *connection, size_t bytes)
+{
+    return bytes >= queue_limit(connection) / HIGH_WATERMARK_PART;
+}
+
+bool connection_keeps_up(struct connection *connection)
+{
+    if (!connection->choked && is_above_high(connection, output_waiting(connection))) {
+        output_uncork(&connection->worker->cork); /* what the kernel takes has not to wait */
+    }
+    return !connection->choked && connection->state != CONNECTION_DEAD;
 }
 
 void connection_output_grew(struct connection *connection, bool full)
@@ -38,7 +48,7 @@ void connection_output_grew(struct connection *connection, bool full)
     }
     connection->was_full |= full;
     if (!connection->choked && connection->state <= CONNECTION_SESSION &&
-        stream_queued(&connection->stream) >= queue_limit(connection) / HIGH_WATERMARK_PART) {
+        is_above_high(connection, stream_queued(&connection->stream))) {
         connection->choked = true;
         connection_update_reading(connection);
     }
