@@ -51,7 +51,7 @@ static struct access_log *log_of(void *self)
     return log;
 }
 
-/* --- the process part ------------------------------------------------------------------------- */
+/* --- the process part --- */
 
 static int open_file(struct access_log *log, const char *path, char *error, size_t error_size)
 {
@@ -95,7 +95,7 @@ static void unload(void *plugin)
     free(log);
 }
 
-/* --- the lines -------------------------------------------------------------------------------- */
+/* --- the lines --- */
 
 static void put_time(struct json_line *line)
 {

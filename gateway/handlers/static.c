@@ -30,7 +30,7 @@ enum {
 
 #define ALLOWED_METHODS SPAN("GET, HEAD, OPTIONS")
 
-/* --- the process part ------------------------------------------------------------------------- */
+/* --- the process part --- */
 
 static struct static_plugin *plugin_of(void *plugin)
 {
@@ -141,7 +141,7 @@ static int load(const struct weir_plugin_config *config, void **plugin, char *er
     return 0;
 }
 
-/* --- the worker part -------------------------------------------------------------------------- */
+/* --- the worker part --- */
 
 static struct static_worker *worker_of(void *self)
 {
@@ -172,7 +172,7 @@ static void worker_stop(void *self)
     free(worker);
 }
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static enum weir_verdict refuse(struct weir_request *request, unsigned status, const char *why)
 {

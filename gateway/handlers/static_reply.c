@@ -65,7 +65,7 @@ enum weir_verdict static_reply_verdict(enum weir_err err)
     return err == WEIR_OK ? WEIR_REPLY : WEIR_DROP;
 }
 
-/* --- fields ----------------------------------------------------------------------------------- */
+/* --- fields --- */
 
 static void add_field(struct response *r, struct span name, const char *value)
 {
@@ -115,7 +115,7 @@ static void add_file_fields(struct response *r)
     }
 }
 
-/* --- body ------------------------------------------------------------------------------------- */
+/* --- body --- */
 
 /* Fills `bytes` from the file; false where it ends before, or cannot be read. */
 static bool read_all(const struct static_file *file, uint8_t *bytes, size_t size, off_t at)
@@ -272,7 +272,7 @@ static enum weir_err send_range(struct response *r, unsigned status)
     return r->range.length > STATIC_PIECE_BYTES ? send_stream(r, status) : send_piece(r, status);
 }
 
-/* --- the answer ------------------------------------------------------------------------------- */
+/* --- the answer --- */
 
 static void read_conditions(struct response *r, struct http_conditional *conditional)
 {

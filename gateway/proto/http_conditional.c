@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "proto/http_date.h"
 
-/* --- entity tags ------------------------------------------------------------------------------ */
+/* --- entity tags --- */
 
 /* RFC 9110, section 8.8.3: no controls, no space, no quote; a backslash is a plain character here,
  * and so is a comma, which is why span_list_next cannot take these lists apart. */
@@ -72,7 +72,7 @@ bool http_conditional_lists(struct span value, struct span etag, bool strong)
     return false;
 }
 
-/* --- the fields ------------------------------------------------------------------------------- */
+/* --- the fields --- */
 
 /* A list may be spread over several fields: one tag that matches is enough. */
 static void add_match(struct http_condition *condition, bool is_listed)
@@ -143,7 +143,7 @@ void http_conditional_add(struct http_conditional *conditional, struct span name
     }
 }
 
-/* --- the verdict ------------------------------------------------------------------------------ */
+/* --- the verdict --- */
 
 enum http_precondition http_conditional_judge(const struct http_conditional *conditional)
 {

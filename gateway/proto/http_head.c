@@ -34,7 +34,7 @@ static enum weir_err over_limit(struct http_refusal *refusal, unsigned status, c
     return WEIR_ELIMIT;
 }
 
-/* --- step one: where the head starts and ends ------------------------------------------------- */
+/* --- step one: where the head starts and ends --- */
 
 static size_t leading_lines(struct span bytes)
 {
@@ -129,7 +129,7 @@ static enum weir_err find_head(struct span bytes, const struct http_head_limits 
     return err;
 }
 
-/* --- step two: the request line --------------------------------------------------------------- */
+/* --- step two: the request line --- */
 
 static bool is_digit(uint8_t c)
 {
@@ -248,7 +248,7 @@ static enum weir_err split_target(struct http_head *head, struct http_refusal *r
     return split_absolute(head, refusal);
 }
 
-/* --- step three: what the fields mean --------------------------------------------------------- */
+/* --- step three: what the fields mean --- */
 
 /* Some backends read "_" in a name as "-" (CGI made that usual), so these would frame a message
  * there and not here. */

@@ -29,7 +29,7 @@ static bool may_become(struct span bytes, struct span expected)
     return span_equal((struct span){bytes.data, size}, (struct span){expected.data, size});
 }
 
-/* --- version 1 -------------------------------------------------------------------------------- */
+/* --- version 1 --- */
 
 /* Takes the bytes up to the next space off `*rest`. A missing word comes out empty, and is then no
  * address and no port. */
@@ -126,7 +126,7 @@ static enum weir_err parse_v1(struct span bytes, struct proxy_header *header, si
     return err;
 }
 
-/* --- version 2 -------------------------------------------------------------------------------- */
+/* --- version 2 --- */
 
 static uint16_t read_u16(const uint8_t *at)
 {

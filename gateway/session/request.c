@@ -27,9 +27,7 @@ static struct span part(const struct weir_request *request, struct text_part whe
     return (struct span){text_of(request) + where.at, where.size};
 }
 
-/* --- making
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- making --- */
 
 static size_t packed_size(const struct http_head *head, struct span path, size_t remote_size)
 {
@@ -141,8 +139,7 @@ enum weir_err request_new(struct connection *connection, const struct route *rou
     return WEIR_OK;
 }
 
-/* --- walking and unwinding
- * ------------------------------------------------------------------------------------------ */
+/* --- walking and unwinding --- */
 
 /* The request fell through its chain. */
 static enum weir_err answer_default(struct weir_request *request)
@@ -270,9 +267,7 @@ void request_drained(struct weir_request *request)
     }
 }
 
-/* --- looking around
- * -----------------------------------------------------------------------------------------------
- */
+/* --- looking around --- */
 
 struct span request_method(const struct weir_request *request)
 {

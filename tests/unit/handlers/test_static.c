@@ -27,7 +27,7 @@ static char base[64];
 static void *plugin;
 static void *self;
 
-/* --- the folder ------------------------------------------------------------------------------- */
+/* --- the folder --- */
 
 static void at_base(const char *name, char out[256])
 {
@@ -144,7 +144,7 @@ static int tear_down(void **state)
     return system(command);
 }
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static struct weir_request make_request(const char *method, const char *path)
 {
@@ -264,7 +264,7 @@ static void expect_file_bytes(const struct weir_request *request, size_t from, s
     }
 }
 
-/* --- settings --------------------------------------------------------------------------------- */
+/* --- settings --- */
 
 static void expect_load_error(const char *folder, const char *settings, const char *words)
 {
@@ -323,7 +323,7 @@ static void test_settings_are_followed(void **state)
     load_with("{}");
 }
 
-/* --- methods and paths ------------------------------------------------------------------------ */
+/* --- methods and paths --- */
 
 static void test_get_sends_the_file_with_its_fields(void **state)
 {
@@ -470,7 +470,7 @@ static void test_a_reply_that_fails_drops_the_request(void **state)
     }
 }
 
-/* --- conditions ------------------------------------------------------------------------------- */
+/* --- conditions --- */
 
 static void test_a_file_that_is_known_is_304_with_caching_fields_alone(void **state)
 {
@@ -550,7 +550,7 @@ static void test_a_tag_is_weak_while_the_file_is_fresh(void **state)
     finish(&request);
 }
 
-/* --- ranges ----------------------------------------------------------------------------------- */
+/* --- ranges --- */
 
 static void expect_range(const char *value, const char *body, const char *content_range)
 {
@@ -623,7 +623,7 @@ static void test_if_range_decides_whether_the_range_counts(void **state)
     expect_if_range("Sun, 06 Nov 1994 08:49:38 GMT", 200);
 }
 
-/* --- codings ---------------------------------------------------------------------------------- */
+/* --- codings --- */
 
 static void test_the_compressed_twin_is_sent_where_gzip_is_accepted(void **state)
 {
@@ -692,7 +692,7 @@ static void test_the_packed_file_itself_is_a_file(void **state)
     finish(&request);
 }
 
-/* --- large bodies ----------------------------------------------------------------------------- */
+/* --- large bodies --- */
 
 static unsigned run_to_end(struct weir_request *request)
 {

@@ -184,7 +184,7 @@ static void test_parses_pipelined_heads_one_after_the_other(void **state)
     http_feed_free(&feed);
 }
 
-/* --- limits ----------------------------------------------------------------------------------- */
+/* --- limits --- */
 
 static void expect_limit(struct http_feed *feed, enum weir_err err, unsigned status)
 {
