@@ -5,6 +5,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const { startWeir } = require('./weir');
 const { rawUpgrade } = require('./raw');
 const { takeFrame, closeOf, TEXT, BINARY, CLOSE, PING, PONG } = require('./frames');
@@ -95,4 +96,19 @@ async function assertFailed(c, code) {
   c.destroy();
 }
 
-module.exports = { startEcho, converse, describe, framesOf, assertFailed, DELIVERIES };
+// How many connections to 127.0.0.1 the gateway holds, by the kernel's own list; closed by the peer or not.
+function openConnections(weir) {
+  const LISTEN = '0A';
+  const own = new Set();
+  for (const fd of fs.readdirSync(`/proc/${weir.pid}/fd`)) {
+    try {
+      own.add(fs.readlinkSync(`/proc/${weir.pid}/fd/${fd}`));
+    } catch {
+      // it was closed since
+    }
+  }
+  const rows = fs.readFileSync(`/proc/${weir.pid}/net/tcp`, 'utf8').trim().split('\n').slice(1).map((row) => row.trim().split(/\s+/));
+  return rows.filter((row) => row[3] !== LISTEN && own.has(`socket:[${row[9]}]`)).length;
+}
+
+module.exports = { startEcho, converse, describe, framesOf, assertFailed, openConnections, DELIVERIES };
