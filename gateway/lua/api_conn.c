@@ -135,7 +135,7 @@ static int conn_close(lua_State *L)
         err = session_close(conn->session, (uint16_t)code, reason);
     }
     if (err == WEIR_EINVAL) {
-        return luaL_error(L, "close code %I may not be sent, or the reason is not UTF-8", code);
+        return luaL_error(L, "close code %I may not be sent", code);
     }
     return push_outcome(L, err, "closed");
 }
