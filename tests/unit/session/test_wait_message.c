@@ -2,6 +2,8 @@
  * read meanwhile. */
 #include "client_fixture.h"
 
+#include "session/session_internal.h"
+
 /* --- opening --- */
 
 static void test_opening_waits_and_messages_come_after_it(void **state)
@@ -112,6 +114,68 @@ static void test_two_seats_wait_one_after_the_other(void **state)
     expect_journal(f, "c:message(one) a:message(two) ");
 }
 
+/* --- back-pressure --- */
+
+/* Sends numbered texts until the socket takes no more; returns how many went out whole. What did
+ * not is left in `rest`. */
+static unsigned send_until_blocked(struct client *client, struct buffer *rest)
+{
+    for (unsigned number = 0;; number++) {
+        char text[256];
+        int size = snprintf(text, sizeof text, "%0200u", number);
+        rest->size = 0;
+        add_frame(rest, WS_FIN | WS_TEXT, (struct span){(const uint8_t *)text, (size_t)size});
+        ssize_t sent = send(client->fd, rest->data, rest->size, MSG_NOSIGNAL);
+        if (sent < (ssize_t)rest->size) {
+            buffer_drop(rest, sent > 0 ? (size_t)sent : 0);
+            return number;
+        }
+    }
+}
+
+static unsigned expected_number;
+
+static enum weir_verdict check_number(struct plug *plug, struct weir_session *session,
+                                      const struct weir_message *message)
+{
+    char text[256];
+    (void)session;
+    plug->f->journal.size = 0;
+    snprintf(text, sizeof text, "%0200u", expected_number++);
+    assert_int_equal(message->payload.size, 200);
+    assert_memory_equal(message->payload.data, text, 200);
+    return WEIR_NEXT;
+}
+
+static void test_client_is_not_read_while_a_plugin_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer rest = {0};
+    struct client *client = open_quietly(f);
+    f->plugs[1].does.message = wait_message;
+    f->plugs[2].does.message = check_number;
+    expected_number = 0;
+    unsigned sent = send_until_blocked(client, &rest);
+    const struct connection *connection = f->plugs[1].session->connection;
+    turns(f); /* reads once: the wait begins with the first message */
+    assert_false(connection->stream.reading);
+    size_t kept = blob_size(connection->kept);
+    assert_true(kept <= f->websocket.receive_buffer_size);
+    assert_int_equal(expected_number, 0);
+    turns(f);
+    assert_int_equal(blob_size(connection->kept), kept);
+
+    f->plugs[1].does.message = NULL;
+    session_resume(f->plugs[1].session, 1, WEIR_NEXT);
+    turns(f);
+    assert_int_equal(expected_number, sent);
+    assert_null(connection->kept);
+    client_send(f, client, buffer_span(&rest));
+    turns(f);
+    assert_int_equal(expected_number, sent + 1);
+    buffer_free(&rest);
+}
+
 /* --- messages that are passed on while somebody waits --- */
 
 static void pass_text(struct plug *plug, const char *text)
@@ -189,6 +253,7 @@ int main(void)
         TEST(test_parked_message_keeps_its_bytes),
         TEST(test_empty_messages_can_wait),
         TEST(test_two_seats_wait_one_after_the_other),
+        TEST(test_client_is_not_read_while_a_plugin_waits),
         TEST(test_passed_messages_queue_before_a_seat_that_waits),
         TEST(test_seat_that_waits_passes_a_changed_message_to_another_that_waits),
         TEST(test_queued_messages_go_with_the_session),
