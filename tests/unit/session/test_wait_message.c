@@ -230,6 +230,57 @@ static void test_seat_that_waits_passes_a_changed_message_to_another_that_waits(
     expect_journal(f, "c:message(ONE) a:message(two) ");
 }
 
+static enum weir_verdict close_first(struct plug *plug, struct weir_session *session,
+                                     const struct weir_message *message)
+{
+    (void)plug;
+    (void)session;
+    (void)message;
+    return WEIR_CLOSE;
+}
+
+static void test_queued_messages_are_dropped_when_the_first_closes(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client = open_quietly(f);
+    f->plugs[0].does.message = pass_three;
+    f->plugs[1].does.message = wait_message;
+    f->plugs[2].does.message = close_first;
+    send_text(f, client, "x");
+    f->plugs[1].does.message = NULL;
+    session_resume(f->plugs[1].session, 1, WEIR_NEXT);
+    turns(f);
+    expect_journal(f, "a:message(x) b:message(1) c:message(1) ");
+    expect_frames(client, "close(1000,) ");
+}
+
+/* While the queue is emptied, the one at its end still waits its turn, and the wait is over. */
+static enum weir_verdict pass_a_fourth(struct plug *plug, struct weir_session *session,
+                                       const struct weir_message *message)
+{
+    if (message->payload.data[0] == '1') {
+        pass_text(&plug->f->plugs[0], "4");
+        session_resume(session, 1, WEIR_CLOSE);
+    }
+    return WEIR_NEXT;
+}
+
+static void test_nothing_overtakes_a_queue_that_is_being_emptied(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client = open_quietly(f);
+    f->plugs[0].does.message = pass_three;
+    f->plugs[1].does.message = wait_message;
+    f->plugs[2].does.message = pass_a_fourth;
+    send_text(f, client, "x");
+    f->plugs[1].does.message = NULL;
+    session_resume(f->plugs[1].session, 1, WEIR_NEXT);
+    turns(f);
+    expect_journal(f, "a:message(x) b:message(1) c:message(1) b:message(2) c:message(2) "
+                      "b:message(3) c:message(3) b:message(4) c:message(4) ");
+    expect_frames(client, "");
+}
+
 static void test_queued_messages_go_with_the_session(void **state)
 {
     struct fixture *f = *state;
@@ -256,6 +307,8 @@ int main(void)
         TEST(test_client_is_not_read_while_a_plugin_waits),
         TEST(test_passed_messages_queue_before_a_seat_that_waits),
         TEST(test_seat_that_waits_passes_a_changed_message_to_another_that_waits),
+        TEST(test_queued_messages_are_dropped_when_the_first_closes),
+        TEST(test_nothing_overtakes_a_queue_that_is_being_emptied),
         TEST(test_queued_messages_go_with_the_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
