@@ -184,6 +184,7 @@ static enum weir_err serve(struct server *server)
     if (err == WEIR_OK) {
         log_info("server", "serving with %u workers", server->count);
     } else {
+        server->stopping = true; /* a signal from here on must not ask workers a second time */
         stop_workers(server, 0);
     }
     if (server->running > 0) {
