@@ -41,7 +41,7 @@ rows=(
     "4   1MiB   1  2.0"
 )
 idle_bar_bytes=1024       # of process memory for a session that has echoed once
-growth_bar_bytes=65536    # from the second round of sessions to the third; some pages of noise
+growth_bar_percent=2      # of what the sessions take, from the second round to the fifth: noise of the allocator
 
 missed=0
 server_pid=
@@ -210,7 +210,7 @@ measure_echo() {
 }
 
 measure_idle() {
-    local room bytes growth
+    local room bytes growth growth_bar
     # A fresh process, so that what the echo runs have left behind is not counted.
     start_server
     room=$(($(ulimit -n) - 100))
@@ -218,18 +218,19 @@ measure_idle() {
         echo "(the descriptor limit here leaves room for $room sessions of the $sessions wanted)"
         sessions=$room
     fi
-    load idle "$WEIR_BENCH_PORT" "$server_pid" --connections "$sessions" --echo-once --rounds 3
+    load idle "$WEIR_BENCH_PORT" "$server_pid" --connections "$sessions" --echo-once --rounds 5
     bytes=$(figure bytes_per_session)
-    growth=$(figure growth_3)
+    # What stayed behind after the rounds 3, 4 and 5: the allocator needs two to settle.
+    growth=$(($(figure pss_closed_5) - $(figure pss_closed_2)))
+    growth_bar=$((($(figure pss_open_1) - $(figure pss_before)) * growth_bar_percent / 100))
     echo
     echo "Idle: proportional set size with $sessions sessions that have echoed once"
     verdict "$bytes" "$idle_bar_bytes"
     echo "  bytes for each session: $bytes  bar $idle_bar_bytes  $word"
-    echo "  before $(figure pss_before), open $(figure pss_open_1) $(figure pss_open_2) $(figure pss_open_3)," \
-        "closed $(figure pss_closed_1) $(figure pss_closed_2) $(figure pss_closed_3)"
-    verdict "$growth" "$growth_bar_bytes"
-    echo "  growth after rounds 1, 2, 3: $(figure growth_1) $(figure growth_2) $growth" \
-        " bar for the third $growth_bar_bytes  $word"
+    echo "  before $(figure pss_before), open $(figure pss_open_1), closed after each round" \
+        "$(figure pss_closed_1) $(figure pss_closed_2) $(figure pss_closed_3) $(figure pss_closed_4) $(figure pss_closed_5)"
+    verdict "$growth" "$growth_bar"
+    echo "  growth from the second round to the fifth: $growth  bar $growth_bar  $word"
 }
 
 measure_churn() {

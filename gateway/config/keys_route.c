@@ -95,10 +95,9 @@ static const struct config_key websocket_keys[] = {
      .offset = offsetof(struct config_websocket, receive_buffer_size),
      .fallback = "64KiB",
      .min = KIB,
-     .max = 16 * MIB,
-     .doc =
-         "How much is read from a session's socket at once; more than 256KiB makes no difference. "
-         "The buffer belongs to the worker; an idle session has none."},
+     .max = 256 * KIB,
+     .doc = "How much is read from a session's socket at once. The buffer belongs to the worker; an "
+            "idle session has none."},
     {.name = "max_message_size",
      .type = KEY_SIZE,
      .offset = offsetof(struct config_websocket, max_message_size),
