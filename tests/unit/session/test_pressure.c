@@ -185,6 +185,19 @@ static void test_limit_below_the_cork_is_no_limit_for_a_client_that_reads(void *
     assert_int_equal(client->in.size, 20 * (PIECE + 4));
 }
 
+/* Nor does the cork hide from one turn's sends that the client does not read. */
+static void test_limit_below_the_cork_holds_within_one_turn(void **state)
+{
+    struct fixture *f = *state;
+    open_deaf(f);
+    enum weir_err err;
+    while ((err = send_piece(f)) == WEIR_OK) {
+        assert_true(session_buffered(f->plugs[2].session) < LIMIT + PIECE + 4);
+    }
+    assert_int_equal(err, WEIR_ELIMIT);
+    assert_true(stream_queued(stream_of(f)) >= LIMIT);
+}
+
 static void test_client_that_never_reads_is_cut_after_write_timeout(void **state)
 {
     struct fixture *f = *state;
@@ -235,6 +248,7 @@ int main(void)
         SLOW_TEST(test_full_queue_takes_no_ping_either),
         SLOW_TEST(test_queue_may_be_filled_again_from_the_drain),
         SLOW_TEST(test_limit_below_the_cork_is_no_limit_for_a_client_that_reads),
+        SLOW_TEST(test_limit_below_the_cork_holds_within_one_turn),
         SLOW_TEST(test_client_that_never_reads_is_cut_after_write_timeout),
         SLOW_TEST(test_session_over_the_limit_still_closes_in_order),
     };
