@@ -13,6 +13,8 @@ enum {
     FLUSH_PIECES = 16
 };
 
+static const struct timeval at_once = {0, 0};
+
 static void stream_event(evutil_socket_t fd, short what, void *context);
 
 static void watch(struct stream *stream)
@@ -36,7 +38,9 @@ static void watch(struct stream *stream)
     if (wanted != EV_PERSIST) {
         event_assign(&stream->event, loop_base(stream->loop), stream->fd, wanted, stream_event,
                      stream);
-        stream->watching = event_add(&stream->event, NULL) == 0;
+        stream->watching = event_add(&stream->event, stream->woken ? &at_once : NULL) == 0;
+    } else {
+        stream->woken = false;
     }
 }
 
@@ -96,8 +100,10 @@ void stream_set_reading(struct stream *stream, bool on)
 
 void stream_wake(struct stream *stream)
 {
-    if (stream->watching && stream_is_open(stream)) {
-        event_active(&stream->event, EV_READ, 0);
+    /* Not event_active: that would come back within this turn, before any timer and any other
+     * socket, and for a peer that always has more, again and again. */
+    if (stream->watching && stream_is_open(stream) && !stream->woken) {
+        stream->woken = event_add(&stream->event, &at_once) == 0;
     }
 }
 
@@ -222,8 +228,15 @@ static void stream_event(evutil_socket_t fd, short what, void *context)
     struct stream *stream = context;
     (void)fd;
     WEIR_CHECK(stream_is_open(stream));
+    if ((what & EV_TIMEOUT) != 0) {
+        /* libevent has taken the whole event off, not only its time. */
+        stream->woken = false;
+        stream->watching = false;
+        watch(stream);
+    }
     bool writable = flush_on_event(stream);
-    bool readable = stream->reading && ((what & EV_READ) != 0 || stream->read_wants_write);
+    bool readable =
+        stream->reading && ((what & (EV_READ | EV_TIMEOUT)) != 0 || stream->read_wants_write);
     if (readable || writable) {
         stream->ready(stream, readable, writable);
     }

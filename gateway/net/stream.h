@@ -37,6 +37,7 @@ struct stream {
     bool read_wants_write; /* TLS: a read waits for the socket to take bytes */
     bool write_wants_read; /* TLS: a write waits for bytes to come */
     bool watching;         /* the event is set, for `interest` */
+    bool woken;            /* and for the next turn, whatever comes */
     bool shut;             /* our direction is to end, or has ended, after the queue */
     short interest;
 };

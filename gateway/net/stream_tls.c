@@ -76,7 +76,8 @@ static enum weir_err tls_write(struct stream *stream, const struct iovec *pieces
 
 static bool tls_has_pending(const struct stream *stream)
 {
-    return SSL_has_pending(stream->tls) == 1;
+    /* Not SSL_has_pending: that is true for a part of a record too, which no read can use yet. */
+    return SSL_pending(stream->tls) > 0;
 }
 
 static void tls_shutdown(struct stream *stream)

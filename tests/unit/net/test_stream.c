@@ -75,6 +75,52 @@ static void test_wakes_once_although_the_socket_is_silent(void **state)
     assert_int_equal(pair.told_readable, 1);
 }
 
+static unsigned ticks;
+
+static void count_tick(void *context)
+{
+    (void)context;
+    ticks++;
+}
+
+static void wake_until_timers_had_turns(struct stream *stream, bool readable, bool writable)
+{
+    (void)writable;
+    pair.told_readable += readable;
+    if (ticks < 3) {
+        stream_wake(stream);
+    }
+}
+
+/* Without that, this test never ends. */
+static void test_a_stream_that_is_always_woken_leaves_turns_to_others(void **state)
+{
+    (void)state;
+    ticks = 0;
+    struct loop_timer *timer = loop_timer_new(pair.loop, 1, true, count_tick, NULL);
+    pair.stream.ready = wake_until_timers_had_turns;
+    stream_set_reading(&pair.stream, true);
+    stream_wake(&pair.stream);
+    TURN_UNTIL(ticks >= 3, (void)0);
+    assert_true(pair.told_readable >= 3);
+    loop_timer_free(&timer);
+}
+
+/* A queue that comes or goes between the call and the turn changes what the event waits for. */
+static void test_a_wake_survives_a_change_of_interest(void **state)
+{
+    (void)state;
+    stream_set_reading(&pair.stream, true);
+    stream_wake(&pair.stream);
+    write_pattern(0, MUCH, WEIR_OK);
+    assert_true(stream_queued(&pair.stream) > 0);
+    turn();
+    turn();
+    assert_int_equal(pair.told_readable, 1);
+    assert_int_equal(peer_write("x", 1), 1); /* and the socket is watched as before */
+    TURN_UNTIL(pair.got_size == 1, (void)0);
+}
+
 /* --- writing --- */
 
 static void test_what_the_kernel_takes_is_not_queued(void **state)
@@ -282,6 +328,8 @@ int main(void)
         BOTH(test_tells_of_input_only_while_reading_is_on),
         BOTH(test_all_arrives_however_much_it_is),
         BOTH(test_wakes_once_although_the_socket_is_silent),
+        BOTH(test_a_stream_that_is_always_woken_leaves_turns_to_others),
+        BOTH(test_a_wake_survives_a_change_of_interest),
         BOTH(test_what_the_kernel_takes_is_not_queued),
         BOTH(test_the_rest_is_queued_and_sent_as_the_peer_reads),
         BOTH(test_pieces_and_writes_behind_a_queue_keep_their_order),

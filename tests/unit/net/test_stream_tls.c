@@ -82,6 +82,18 @@ static void test_bytes_that_wait_inside_are_told_of(void **state)
     assert_false(stream_has_pending(&pair.stream));
 }
 
+/* Who took a part of a record for bytes that wait would try to read them for ever. */
+static void test_a_part_of_a_record_is_nothing_that_waits(void **state)
+{
+    char bytes[64];
+    size_t got = 0;
+    (void)state;
+    assert_int_equal(stream_read(&pair.stream, bytes, sizeof bytes, &got), WEIR_AGAIN);
+    assert_int_equal(send(pair.peer, "\x16\x03\x01\x00\xfa\x01\x00\x00", 8, 0), 8);
+    assert_int_equal(stream_read(&pair.stream, bytes, sizeof bytes, &got), WEIR_AGAIN);
+    assert_false(stream_has_pending(&pair.stream));
+}
+
 static void test_one_read_takes_several_records(void **state)
 {
     char bytes[64];
@@ -172,6 +184,7 @@ int main(void)
         TLS(test_shutdown_sends_close_notify),
         TLS(test_shutdown_during_the_handshake_only_ends_the_socket),
         TLS(test_bytes_that_wait_inside_are_told_of),
+        TLS(test_a_part_of_a_record_is_nothing_that_waits),
         TLS(test_one_read_takes_several_records),
         TLS(test_new_keys_are_agreed_between_messages),
         TLS(test_bytes_changed_on_the_way_are_a_protocol_error),
