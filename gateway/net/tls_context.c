@@ -39,28 +39,39 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_s
 }
 
 /* A wildcard stands for exactly one label (RFC 6125, section 6.4.3). */
-static bool host_matches(const char *pattern, const char *name)
+static bool wildcard_matches(const char *pattern, const char *name)
 {
-    if (pattern == NULL) {
-        return false;
+    const char *dot = strchr(name, '.');
+    return strncmp(pattern, "*.", 2) == 0 && dot != NULL && dot != name &&
+           strcasecmp(pattern + 1, dot) == 0;
+}
+
+/* The name itself before any wildcard, in whatever order they are configured. NULL for none. */
+static SSL_CTX *find_named(const struct tls_context *context, const char *name)
+{
+    SSL_CTX *found = NULL;
+    for (size_t i = 0; i < context->count; i++) {
+        const struct named_context *named = &context->named[i];
+        if (named->host == NULL) {
+            continue;
+        }
+        if (strcasecmp(named->host, name) == 0) {
+            return named->ssl;
+        }
+        if (found == NULL && wildcard_matches(named->host, name)) {
+            found = named->ssl;
+        }
     }
-    if (strncmp(pattern, "*.", 2) == 0) {
-        const char *dot = strchr(name, '.');
-        return dot != NULL && dot != name && strcasecmp(pattern + 1, dot) == 0;
-    }
-    return strcasecmp(pattern, name) == 0;
+    return found;
 }
 
 static int choose_by_name(SSL *ssl, int *alert, void *argument)
 {
-    const struct tls_context *context = argument;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    SSL_CTX *named = name != NULL ? find_named(argument, name) : NULL;
     (void)alert;
-    for (size_t i = 0; name != NULL && i < context->count; i++) {
-        if (host_matches(context->named[i].host, name)) {
-            SSL_set_SSL_CTX(ssl, context->named[i].ssl);
-            break;
-        }
+    if (named != NULL) {
+        SSL_set_SSL_CTX(ssl, named);
     }
     return SSL_TLSEXT_ERR_OK;
 }
