@@ -146,7 +146,11 @@ run_e2e() { # binary
     fi
     # deps.sh has installed Chromium on Debian; there a page test that skips for want of it would hide a fault.
     grep -qs '^ID=debian' /etc/os-release && export WEIR_NEED_BROWSER=1
-    WEIR_BINARY=$PWD/$1 "${steady[@]}" node --test --test-reporter=tap tests/e2e/*.test.js >"$out" 2>&1 || code=$?
+    # A test that hangs would hang everything; Node.js 18 has no limit for a file.
+    # (In the foreground, so that Ctrl+C reaches it.)
+    WEIR_BINARY=$PWD/$1 timeout --foreground -k 10 900 "${steady[@]}" \
+        node --test --test-reporter=tap tests/e2e/*.test.js >"$out" 2>&1 || code=$?
+    [ "$code" -ne 124 ] || echo "FAILED: the end-to-end tests did not end within 15 minutes"
     grep -vE '^ +(duration_ms|type:|\.\.\.|---)' "$out"
     count() { awk -v name="$1" '$1 == "#" && $2 == name { sum = $3 } END { print sum + 0 }' "$out"; }
     local bad=$(($(count fail) + $(count cancelled)))
@@ -228,7 +232,7 @@ step_e2e_asan() {
 }
 
 step_e2e_tsan() {
-    build_preset tsan && run_e2e build/tsan/weir
+    build_preset tsan && WEIR_SANITIZER=thread run_e2e build/tsan/weir
 }
 
 step_fuzz() {

@@ -141,7 +141,11 @@ return {
   await weir.waitForLog(/woke[\s\S]*woke/);
 });
 
-test('endless loops and allocation storms close their session with 1011, and the rest goes on', async (t) => {
+// ThreadSanitizer holds a signal back until the program calls into it, which a loop inside Lua never does,
+// so the CPU limit cannot work there.
+const needsSignals = { skip: process.env.WEIR_SANITIZER === 'thread' && 'ThreadSanitizer delays signals' };
+
+test('endless loops and allocation storms close their session with 1011, and the rest goes on', needsSignals, async (t) => {
   const weir = await gateway(t, 'bad', {
     'plugins/bad.lua': `
 return {
