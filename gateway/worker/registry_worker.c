@@ -26,7 +26,7 @@ static void worker_part_free(struct worker_part *part)
 {
     for (size_t i = 0; i < part->started; i++) {
         const struct loaded_plugin *loaded = &part->registry->plugins[i];
-        if (loaded->ops->worker_stop != NULL) {
+        if (loaded->ops->worker_start != NULL && loaded->ops->worker_stop != NULL) {
             loaded->ops->worker_stop(part->selves[i]);
         }
     }

@@ -102,7 +102,7 @@ struct weir_plugin_ops {
      */
     int (*worker_start)(void *plugin, struct weir_worker *worker, void **self, char *error,
                         size_t error_size);
-    void (*worker_stop)(void *self);
+    void (*worker_stop)(void *self); /* what worker_start made; not called without one */
 
     /* A request has come: NEXT, REPLY, ACCEPT, DROP or WAIT. */
     enum weir_verdict (*on_request)(void *self, struct weir_request *request, unsigned seat);
