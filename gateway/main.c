@@ -76,6 +76,12 @@ static enum action parse_arguments(int argc, char **argv, const char **file)
     return optind == argc ? action : ACTION_WRONG;
 }
 
+/* What was asked for and could not be written, on a full disk say, is no success. */
+static int printed(void)
+{
+    return fflush(stdout) == 0 && ferror(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int print_generated(enum weir_err (*make)(struct buffer *out))
 {
     struct buffer text = {0};
@@ -84,7 +90,7 @@ static int print_generated(enum weir_err (*make)(struct buffer *out))
         fwrite(text.data, 1, text.size, stdout);
     }
     buffer_free(&text);
-    return err == WEIR_OK && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return err == WEIR_OK ? printed() : EXIT_FAILURE;
 }
 
 /* Loads all that the configuration names, so that -t finds what a start would find. */
@@ -134,10 +140,10 @@ int main(int argc, char **argv)
         return serve(file, true);
     case ACTION_VERSION:
         printf("weir %s\n", WEIR_VERSION);
-        return EXIT_SUCCESS;
+        return printed();
     case ACTION_HELP:
         fputs(usage, stdout);
-        return EXIT_SUCCESS;
+        return printed();
     case ACTION_REFERENCE:
         return print_generated(config_reference);
     case ACTION_SCHEMA:
