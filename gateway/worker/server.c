@@ -178,6 +178,10 @@ static void remove_socket_files(const struct registry *registry)
 
 static enum weir_err serve(struct server *server)
 {
+    /* What the handlers below leave behind when they go: a second signal in the gateway's last
+     * moments must not make a clean end look like a death. */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
     struct loop_signal *term = loop_signal_new(server->loop, SIGTERM, stop_signal, server);
     struct loop_signal *interrupt = loop_signal_new(server->loop, SIGINT, stop_signal, server);
     enum weir_err err = term != NULL && interrupt != NULL ? bind_and_start(server) : WEIR_ENOMEM;

@@ -295,6 +295,20 @@ describe('the end', () => {
     fs.rmSync(weir.dir, { recursive: true });
   });
 
+  test('signals in its last moments do not make it look like a death', async () => {
+    for (let i = 0; i < 5; i++) {
+      const weir = await startProbe(null);
+      weir.signal('SIGTERM');
+      await weir.waitForLog(/stopping/);
+      const timer = setInterval(() => weir.signal('SIGTERM'), 0);
+      const { code, signal } = await weir.exited;
+      clearInterval(timer);
+      fs.rmSync(weir.dir, { recursive: true });
+      assert.equal(signal, null);
+      assert.ok(code === 0 || code === 1); // 1 when it was still waiting for its workers
+    }
+  });
+
   test('many sessions at once end with 1001, each', async () => {
     const weir = await startProbe(null, { workers: 2 });
     const sessions = await Promise.all(Array.from({ length: 200 }, () => connect(weir.ws('/ws'))));
@@ -302,6 +316,7 @@ describe('the end', () => {
     for (const { code } of await Promise.all(sessions.map((session) => session.closed))) {
       assert.equal(code, 1001);
     }
+    await weir.exited; // a second signal would end it at once
     await weir.stop();
   });
 
