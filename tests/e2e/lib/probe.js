@@ -34,9 +34,9 @@ return {
 
 // `http`: the keys of `http:`. `listen`: function from what startWeir gives to a list of listeners, by default
 // one on the reserved port. `workers`; `top`: further lines of YAML. `options` are those of startWeir.
-function startProbe(t, { http = {}, listen, workers = 1, top = '', websocket = {}, ...options } = {}) {
+async function startProbe(t, { http = {}, listen, workers = 1, top = '', websocket = {}, ...options } = {}) {
   const listeners = listen || (({ address }) => [{ address }]);
-  return startWeir(
+  const weir = await startWeir(
     t,
     (given) => `
 workers: ${workers}
@@ -57,6 +57,8 @@ routes:
 `,
     { ...options, files: { 'plugins/probe.lua': PROBE, 'files/small.txt': 'small\n', ...options.files } },
   );
+  await weir.waitForLog(/serving with/); // the first address answers before the last is bound
+  return weir;
 }
 
 // A request without a body. `headers`: an object; Host is added.
