@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "proto/http_chunked.h"
 #include "proto/http_forwarded.h"
 #include "proto/uri.h"
 #include "session/connection.h"
@@ -34,6 +35,31 @@ static void start_request(struct connection *connection, const struct route *rou
         connection_request_started(connection, request);
         request_walk(request);
     }
+}
+
+/* What of a chunked body has come with its head is checked before anybody answers, so that a
+ * malformed one gets its 400 instead of the answer to a request that should not have been believed.
+ * The real decoder reads it again. */
+static bool chunks_are_sound(struct connection *connection, struct span body)
+{
+    uint64_t most = connection->generation->config->http.max_body_size;
+    struct http_chunked chunked = {0};
+    struct span data = {0};
+    const char *why = "";
+    uint64_t total = 0;
+    size_t consumed = 0;
+    enum weir_err err = WEIR_OK;
+    while (err == WEIR_OK && !chunked.done && total <= most) {
+        err = http_chunked_next(&chunked, body.data, body.size, &consumed, &data, &why);
+        body = span_from(body, consumed);
+        total += data.size;
+    }
+    if (err != WEIR_OK && err != WEIR_AGAIN) {
+        refuse(connection, 400, why);
+    } else if (total > most) {
+        refuse(connection, 413, "the body is over max_body_size");
+    }
+    return connection->state == CONNECTION_HEAD;
 }
 
 static void route_request(struct connection *connection)
@@ -86,6 +112,9 @@ size_t http_input_head(struct connection *connection, const uint8_t *bytes, size
         refuse(connection, status, why);
         return size;
     }
-    route_request(connection);
+    struct span behind = span_from((struct span){bytes, size}, consumed);
+    if (worker->head.body != HTTP_BODY_CHUNKED || chunks_are_sound(connection, behind)) {
+        route_request(connection);
+    }
     return consumed;
 }

@@ -148,7 +148,7 @@ describe('a chunked body that two servers could read differently ends the connec
     'last chunk without its empty line': '0\r\nGET /smuggled HTTP/1.1\r\n\r\n',
   };
   for (const [name, body] of Object.entries(bodies)) {
-    // The plugin answers before the body comes, so its answer may be there; nothing may follow it.
+    // With its head: 400. Behind it, the plugin has answered already; nothing may follow that answer.
     test(name, async () => {
       for (const split of [false, true]) {
         const c = await rawConnect(weir.port);
@@ -160,7 +160,7 @@ describe('a chunked body that two servers could read differently ends the connec
         }
         answer = Buffer.concat([answer, await c.readToEnd()]);
         c.destroy();
-        assert.ok(statuses(answer).length === 1, answer.toString('latin1'));
+        assert.deepEqual(statuses(answer), [split ? 200 : 400], answer.toString('latin1'));
         assert.ok(!answer.includes('smuggled'), 'the request behind it was answered');
       }
     });
@@ -230,11 +230,10 @@ describe('limits of a head, both sides', () => {
     await refusedWith(413, `${POST}Content-Length: 9223372036854775807\r\n\r\n${SMUGGLED}`);
   });
 
-  test('max_body_size by chunks: the connection ends', async () => {
+  test('max_body_size by chunks: 413', async () => {
     const chunk = `100\r\n${'x'.repeat(256)}\r\n`;
     await ok(`${CHUNKED}${chunk.repeat(4)}0\r\n\r\n`);
-    const answer = await rawExchange(weir.port, `${CHUNKED}${chunk.repeat(4)}1\r\nx\r\n0\r\n\r\n${SMUGGLED}`);
-    assert.ok(statuses(answer).length <= 1 && !answer.includes('smuggled'), answer.toString('latin1'));
+    await refusedWith(413, `${CHUNKED}${chunk.repeat(4)}1\r\nx\r\n0\r\n\r\n${SMUGGLED}`);
   });
 });
 
