@@ -67,6 +67,10 @@ void connection_output_moved(struct connection *connection)
         return;
     }
     bool told = connection->was_full;
+    if (connection->session != NULL && connection->choked) {
+        /* The pong may have come while it was not read; who takes bytes is alive. */
+        connection->session->pinged_ms = 0;
+    }
     connection->choked = false;
     connection->was_full = false;
     if (told && connection->session != NULL) {

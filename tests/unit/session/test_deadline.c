@@ -133,6 +133,35 @@ static void test_ping_from_before_a_wait_is_not_held_against_the_client(void **s
     assert_true(session_is_open(f->plugs[1].session));
 }
 
+/* The client is behind, so its pong is not read; when it has caught up the timer may come first. */
+static void test_ping_from_before_a_jam_is_not_held_against_the_client(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t piece[1000];
+    f->send_buffer_bytes = 4096;
+    f->websocket.max_queue_size = 64 * 1024;
+    f->websocket.write_timeout_ms = 10 * INTERVAL;
+    struct client *client = open_quietly(f);
+    struct weir_session *session = f->plugs[2].session;
+    pass_ms(f, INTERVAL + SLACK);
+    expect_frames(client, "ping() ");
+    client->deaf = true;
+    while (!session->connection->choked) {
+        struct span bytes = {piece, sizeof piece};
+        assert_int_equal(session_send(session, 2, WEIR_BINARY, bytes), WEIR_OK);
+        assert_true(loop_turn(f->worker.loop, false));
+    }
+    send_pong(f, client); /* not read */
+    loop_skip_ms(f->worker.loop, INTERVAL + SLACK);
+    client->deaf = false;
+    while (session->connection->choked) {
+        client_read(client);
+        assert_true(loop_turn(f->worker.loop, false));
+    }
+    wheel_advance(f->worker.wheel, loop_now_ms(f->worker.loop));
+    assert_true(session_is_open(session));
+}
+
 /* --- closing --- */
 
 static void test_close_handshake_waits_for_close_timeout(void **state)
@@ -271,6 +300,7 @@ int main(void)
         KEEP_ALIVE_TEST(test_without_a_timeout_a_missing_pong_is_forgiven),
         KEEP_ALIVE_TEST(test_client_is_not_blamed_for_silence_while_a_plugin_waits),
         KEEP_ALIVE_TEST(test_ping_from_before_a_wait_is_not_held_against_the_client),
+        KEEP_ALIVE_TEST(test_ping_from_before_a_jam_is_not_held_against_the_client),
         TEST(test_close_handshake_waits_for_close_timeout),
         TEST(test_data_after_our_close_does_not_prolong_it),
         TEST(test_client_that_lingers_is_cut),
