@@ -140,6 +140,18 @@ static unsigned port_of(int fd)
                                       : ntohs(((struct sockaddr_in6 *)&where)->sin6_port);
 }
 
+/* Containers often have no ::1. */
+static bool can_use(const char *address)
+{
+    struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool has_ipv6 = fd >= 0 && bind(fd, (struct sockaddr *)&loopback, sizeof loopback) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return has_ipv6 || address[0] != '[';
+}
+
 /* --- binding --- */
 
 static void test_binds_ipv4_ipv6_and_names(void **state)
@@ -148,6 +160,9 @@ static void test_binds_ipv4_ipv6_and_names(void **state)
                                             "0.0.0.0:0",   "[::]:0",  "*:0"};
     (void)state;
     for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        if (!can_use(addresses[i])) {
+            continue;
+        }
         int fd = bound(addresses[i]);
         assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
         assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
@@ -283,6 +298,9 @@ static void test_accepts_with_flags_and_the_peers_address(void **state)
     struct loop *loop = loop_new();
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (!can_use(cases[i].address)) {
+            continue;
+        }
         int fd = bound(cases[i].address);
         int client = connected(fd);
         int no_delay = 0;
