@@ -132,7 +132,7 @@ suite('large messages (section 9)', () => {
 });
 
 suite('receive_buffer_size', () => {
-  for (const size of ['1KiB', '4KiB', '5000', '64KiB', '256KiB', '16MiB']) {
+  for (const size of ['1KiB', '4KiB', '5000', '64KiB', '256KiB']) {
     test(`${size}: messages smaller, equal and larger arrive whole`, async (t) => {
       const weir = await startEcho(t, { receive_buffer_size: size, max_message_size: '2MiB', max_queue_size: '16MiB' });
       const c = await rawUpgrade(weir.port);

@@ -195,10 +195,22 @@ static void test_malformed_chunks_are_refused_and_unwound(void **state)
     struct fixture *f = *state;
     wants(f, 1);
     struct client *client = connect_client(f, 0);
-    client_says(f, client, CHUNKED_HEAD "\r\n5\r\nhello\r\nnonsense\r\n");
+    client_says(f, client, CHUNKED_HEAD "\r\n5\r\nhello\r\n");
+    client_says(f, client, "nonsense\r\n");
     assert_true(contains(received(client), "HTTP/1.1 400 "));
     assert_true(client->ended);
     expect_journal(f, "a:request b:request b:done(400,gateway) a:done(400,gateway) ");
+}
+
+static void test_malformed_chunks_beside_the_head_are_refused_unasked(void **state)
+{
+    struct fixture *f = *state;
+    wants(f, 1);
+    struct client *client = connect_client(f, 0);
+    client_says(f, client, CHUNKED_HEAD "\r\n5\r\nhello\r\nnonsense\r\n");
+    assert_true(contains(received(client), "HTTP/1.1 400 "));
+    assert_true(client->ended);
+    expect_journal(f, "");
 }
 
 static void test_client_that_goes_within_its_body_unwinds(void **state)
@@ -229,6 +241,7 @@ int main(void)
         BODY_TEST(test_answer_without_the_body_ends_the_connection_of_one_that_waits),
         BODY_TEST(test_body_over_the_limit_is_refused),
         BODY_TEST(test_malformed_chunks_are_refused_and_unwound),
+        BODY_TEST(test_malformed_chunks_beside_the_head_are_refused_unasked),
         BODY_TEST(test_client_that_goes_within_its_body_unwinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
