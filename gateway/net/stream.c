@@ -5,6 +5,7 @@
 
 #include <event2/buffer.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -27,6 +28,12 @@ static void watch(struct stream *stream)
     if ((queued && !stream->write_wants_read) || (stream->reading && stream->read_wants_write)) {
         wanted |= EV_WRITE;
     }
+    if (wanted == EV_PERSIST) {
+        /* Nobody wants to read, but a peer that has gone shall not be waited for: edges tell of its
+         * end, and do not turn on what lies unread. */
+        wanted |= EV_READ | EV_ET;
+        stream->woken = false;
+    }
     if (stream->watching && wanted == stream->interest) {
         return;
     }
@@ -35,13 +42,8 @@ static void watch(struct stream *stream)
         stream->watching = false;
     }
     stream->interest = wanted;
-    if (wanted != EV_PERSIST) {
-        event_assign(&stream->event, loop_base(stream->loop), stream->fd, wanted, stream_event,
-                     stream);
-        stream->watching = event_add(&stream->event, stream->woken ? &at_once : NULL) == 0;
-    } else {
-        stream->woken = false;
-    }
+    event_assign(&stream->event, loop_base(stream->loop), stream->fd, wanted, stream_event, stream);
+    stream->watching = event_add(&stream->event, stream->woken ? &at_once : NULL) == 0;
 }
 
 void stream_open(struct stream *stream, struct loop *loop, int fd, stream_ready_fn ready)
@@ -214,13 +216,26 @@ static bool flush_on_event(struct stream *stream)
         stream->ops->shutdown(stream);
     }
     if (err != WEIR_OK && err != WEIR_AGAIN) {
-        /* The owner learns of it by reading; the queue can go nowhere. */
         evbuffer_drain(stream->queue, evbuffer_get_length(stream->queue));
         drop_empty_queue(stream);
         stream->shut = true;
+        stream->broken = true;
     }
     watch(stream);
     return true;
+}
+
+/* Whether the peer has cut the connection, or has ended its direction with nothing left to read. */
+static bool peer_is_gone(struct stream *stream)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    char byte;
+    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
+        stream->broken = true;
+        return true;
+    }
+    return recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static void stream_event(evutil_socket_t fd, short what, void *context)
@@ -235,11 +250,20 @@ static void stream_event(evutil_socket_t fd, short what, void *context)
         watch(stream);
     }
     bool writable = flush_on_event(stream);
+    if (!stream->reading && (stream->broken || ((what & EV_READ) != 0 && peer_is_gone(stream)))) {
+        stream->ready(stream, false, false);
+        return;
+    }
     bool readable =
         stream->reading && ((what & (EV_READ | EV_TIMEOUT)) != 0 || stream->read_wants_write);
     if (readable || writable) {
         stream->ready(stream, readable, writable);
     }
+}
+
+bool stream_is_broken(const struct stream *stream)
+{
+    return stream->broken;
 }
 
 bool stream_is_tls(const struct stream *stream)

@@ -20,8 +20,9 @@ struct stream_ops;
 struct evbuffer;
 struct tls_context;
 
-/* The stream can be read (`readable`), or its queue has moved (`writable`). It may close the
- * stream, not free it. */
+/* The stream can be read (`readable`), or its queue has moved (`writable`); neither: the peer has
+ * gone while nobody read (stream_is_broken tells whether it was cut, or only its direction has
+ * ended with nothing unread). It may close the stream, not free it. */
 typedef void (*stream_ready_fn)(struct stream *stream, bool readable, bool writable);
 
 /* Embedded in what owns the connection. Members are for net/ alone. */
@@ -39,6 +40,7 @@ struct stream {
     bool watching;         /* the event is set, for `interest` */
     bool woken;            /* and for the next turn, whatever comes */
     bool shut;             /* our direction is to end, or has ended, after the queue */
+    bool broken;           /* the connection is cut */
     short interest;
 };
 
@@ -88,6 +90,9 @@ void stream_shutdown(struct stream *stream);
  * RFC 2253 name, given (free it), NULL without one. */
 bool stream_is_established(const struct stream *stream);
 bool stream_is_tls(const struct stream *stream);
+
+/* Whether the connection is known to be cut: nothing can be sent any more. */
+bool stream_is_broken(const struct stream *stream);
 char *stream_client_subject(const struct stream *stream);
 
 /* What plain and TLS do differently. `write` may take less than offered: WEIR_OK with `*took` > 0,

@@ -190,12 +190,26 @@ void connection_start_tls(struct connection *connection)
     connection_enter(connection, CONNECTION_HEAD);
 }
 
+/* Nobody was reading. A request's client that has only ended its direction still wants its answer;
+ * a session's has gone (RFC 6455, section 7.1.5: without a close frame). */
+static void peer_gone(struct connection *connection)
+{
+    bool ending = connection->state >= CONNECTION_CLOSING;
+    if (stream_is_broken(&connection->stream) || connection->state == CONNECTION_SESSION) {
+        connection_close(connection,
+                         ending ? (enum close_reason)connection->reason : WEIR_CLOSE_RESET);
+    }
+}
+
 static void connection_ready(struct stream *stream, bool readable, bool writable)
 {
     struct connection *connection = (struct connection *)(void *)stream;
     struct cork *cork = &connection->worker->cork;
     if (connection->state == CONNECTION_DEAD) {
         return;
+    }
+    if (!readable && !writable) {
+        peer_gone(connection);
     }
     if (writable) {
         connection_output_moved(connection);

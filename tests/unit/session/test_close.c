@@ -299,15 +299,27 @@ static void test_client_that_closes_while_a_plugin_waits_is_heard_after(void **s
     assert_string_equal(f->reason, "later");
 }
 
-static void test_client_that_is_lost_while_a_plugin_waits_is_missed_after(void **state)
+static void test_client_that_is_lost_while_a_plugin_waits_is_missed_at_once(void **state)
 {
     struct fixture *f = *state;
     struct client *client;
     waits(f, 1, &client);
     client_closes(f, client);
+    expect_journal(f, UNWOUND("1006,client"));
+}
+
+static void test_client_that_is_lost_behind_a_message_is_missed_after(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client;
+    waits(f, 1, &client);
+    send_text(f, client, "y");
+    client_closes(f, client);
+    expect_journal(f, "");
+    f->plugs[1].does.message = NULL;
     session_resume(f->plugs[1].session, 1, WEIR_DROP);
     turns(f);
-    expect_journal(f, UNWOUND("1006,client"));
+    expect_journal(f, "a:message(y) b:message(y) c:message(y) " UNWOUND("1006,client"));
 }
 
 static void test_protocol_error_behind_a_message_that_waits(void **state)
@@ -372,7 +384,8 @@ int main(void)
         TEST(test_calls_from_on_close_do_nothing),
         TEST(test_on_close_may_send_to_and_close_another_session),
         TEST(test_client_that_closes_while_a_plugin_waits_is_heard_after),
-        TEST(test_client_that_is_lost_while_a_plugin_waits_is_missed_after),
+        TEST(test_client_that_is_lost_while_a_plugin_waits_is_missed_at_once),
+        TEST(test_client_that_is_lost_behind_a_message_is_missed_after),
         TEST(test_protocol_error_behind_a_message_that_waits),
         TEST(test_plugin_may_close_the_session_that_it_keeps_waiting),
         TEST(test_stopping_closes_sessions_also_those_that_wait),
