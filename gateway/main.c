@@ -133,6 +133,7 @@ static int serve(const char *file, bool only_check)
 int main(int argc, char **argv)
 {
     const char *file = "conf/weir.yaml";
+    log_start();
     switch (parse_arguments(argc, argv, &file)) {
     case ACTION_SERVE:
         return serve(file, false);

@@ -9,12 +9,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/output_fd.h"
+
 enum {
     LINE_BYTES = 4096,
     ESCAPE_BYTES = 4
 };
 
 static _Atomic int lowest = LOG_INFO;
+static int output = STDERR_FILENO;
+static _Atomic unsigned lost; /* lines that nobody took, since the last that somebody did */
+
+void log_start(void)
+{
+    output = output_fd_unblocked(STDERR_FILENO);
+}
 
 void log_set_level(enum log_level level)
 {
@@ -69,7 +78,13 @@ void log_line(enum log_level level, const char *room, const char *format, ...)
     used += (size_t)snprintf(line + used, sizeof line - used, " %-5s %.32s ", names[level], room);
     used = put_escaped(line, used, message);
     line[used++] = '\n';
-    if (write(STDERR_FILENO, line, used) < 0) {
-        return; /* nobody reads our log; there is no better place to say so */
+    if (write(output, line, used) < 0) {
+        /* Nobody reads our log. Waiting would stop the worker that has something to say. */
+        atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+        return;
+    }
+    unsigned missed = atomic_exchange_explicit(&lost, 0, memory_order_relaxed);
+    if (missed > 0) {
+        log_line(LOG_WARN, "log", "%u lines before this one were lost: nobody took them", missed);
     }
 }

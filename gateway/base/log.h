@@ -10,6 +10,10 @@ enum log_level {
     LOG_ERROR
 };
 
+/* Makes sure that a line never waits for a reader of standard error that sleeps; such lines are
+ * lost, and counted. Call once, before threads start. */
+void log_start(void);
+
 /* Drops lines below `level`. Call before threads start; LOG_INFO until then. */
 void log_set_level(enum log_level level);
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/output_fd.h"
 #include "base/span.h"
 #include "handlers/json_line.h"
 #include "session/request.h"
@@ -54,24 +54,11 @@ static struct access_log *log_of(void *self)
 
 /* --- the process part --- */
 
-/* A pipe whose reader sleeps would hold up all workers. Standard output is shared with whoever
- * started us, and must stay as it is for them; so a pipe is opened once more, not to be waited for.
- * Where that cannot be, the shared end has to do. */
-static void use_standard_output(struct access_log *log)
-{
-    struct stat info;
-    log->fd = STDOUT_FILENO;
-    if (fstat(STDOUT_FILENO, &info) == 0 && S_ISFIFO(info.st_mode)) {
-        int fd = open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-        log->owns_fd = fd >= 0;
-        log->fd = fd >= 0 ? fd : STDOUT_FILENO;
-    }
-}
-
 static int open_file(struct access_log *log, const char *path, char *error, size_t error_size)
 {
     if (strcmp(path, "-") == 0) {
-        use_standard_output(log);
+        log->fd = output_fd_unblocked(STDOUT_FILENO);
+        log->owns_fd = log->fd != STDOUT_FILENO;
         return 0;
     }
     log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
