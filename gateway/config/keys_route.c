@@ -96,8 +96,9 @@ static const struct config_key websocket_keys[] = {
      .fallback = "64KiB",
      .min = KIB,
      .max = 256 * KIB,
-     .doc = "How much is read from a session's socket at once. The buffer belongs to the worker; an "
-            "idle session has none."},
+     .doc =
+         "How much is read from a session's socket at once. The buffer belongs to the worker; an "
+         "idle session has none."},
     {.name = "max_message_size",
      .type = KEY_SIZE,
      .offset = offsetof(struct config_websocket, max_message_size),
