@@ -64,12 +64,10 @@ static void keep(struct connection *connection, const uint8_t *bytes, size_t siz
     }
     if (blob_append(&connection->kept, (struct span){bytes, size}) != WEIR_OK) {
         connection_close(connection, WEIR_CLOSE_OUT_OF_MEMORY);
-    } else if (connection->state == CONNECTION_HEAD && connection->served) {
-        /* The next head has begun: header_timeout counts from its first byte, however the rest
-         * drips in. */
-        if (is_new) {
-            connection->since_ms = connection_now_ms(connection);
-        }
+    } else if (connection->state == CONNECTION_HEAD && connection->served && is_new) {
+        /* The next head has begun: header_timeout counts from its first byte. What drips in behind
+         * it leaves the timer alone, for one that is due would move on by a tick each time. */
+        connection->since_ms = connection_now_ms(connection);
         connection_schedule(connection);
     }
 }
@@ -84,6 +82,9 @@ void connection_input_kept(struct connection *connection)
     connection->kept = NULL;
     size_t used = consume(connection, kept->bytes, kept->size);
     keep(connection, kept->bytes + used, kept->size - used, false);
+    if (connection->state == CONNECTION_HEAD && connection->kept != NULL) {
+        connection_schedule(connection); /* by header_timeout, no longer by idle_timeout */
+    }
     blob_free(&kept);
 }
 

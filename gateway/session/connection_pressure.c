@@ -57,9 +57,7 @@ void connection_output_grew(struct connection *connection, bool full)
 void connection_output_moved(struct connection *connection)
 {
     size_t queued = stream_queued(&connection->stream);
-    if (connection->was_queued) { /* only then has anything moved */
-        connection->since_ms = connection_now_ms(connection);
-    }
+    connection->since_ms = connection_now_ms(connection);
     connection->was_queued = queued > 0;
     if (connection->state == CONNECTION_LINGER && queued == 0 && connection->peer_ended) {
         connection_close(connection, (enum close_reason)connection->reason);
