@@ -285,6 +285,8 @@ describe('large files', () => {
 
   test('to a reader that stops cost no memory, and go on when it reads again', async () => {
     await ask('/large.bin'); // the worker's buffers are there
+    // A sanitizer keeps freed memory; still it is far less than the file.
+    const most = (/asan|tsan/.test(process.env.WEIR_BINARY || '') ? 96 : 20) * MIB;
     const start = weir.residentBytes();
     const connection = await rawConnect(weir.port, { timeoutMs: 30000 });
     let received = 0;
@@ -294,7 +296,7 @@ describe('large files', () => {
     for (let i = 0; i < 50; i++) {
       assert.equal((await ask('/ten.txt')).status, 200);
     }
-    assert.ok(weir.residentBytes() - start < 20 * MIB, `grew by ${weir.residentBytes() - start}`);
+    assert.ok(weir.residentBytes() - start < most, `grew by ${weir.residentBytes() - start}`);
     const done = new Promise((resolve) => connection.socket.once('end', resolve));
     connection.socket.removeAllListeners('data');
     connection.socket.on('data', (part) => (received += part.length));
@@ -302,7 +304,7 @@ describe('large files', () => {
     await done;
     connection.destroy();
     assert.ok(received > 200 * MIB && received < 200 * MIB + 1000, `received ${received}`);
-    assert.ok(weir.residentBytes() - start < 20 * MIB, `grew by ${weir.residentBytes() - start}`);
+    assert.ok(weir.residentBytes() - start < most, `grew by ${weir.residentBytes() - start}`);
   });
 
   test('that shrink while they are sent cut the connection', async () => {
