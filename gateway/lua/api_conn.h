@@ -30,7 +30,6 @@ struct api_conn {
     uint8_t pending_kind;  /* enum weir_kind */
     bool is_waiting : 1;   /* serve waits in messages() */
     bool owes_verdict : 1; /* a message's verdict is due when serve asks for the next */
-    bool owes_open : 1;    /* the verdict of on_open is due when on_open ends */
 };
 
 /* Pushes the metatable; `request_metatable` is the stack index of the one for conn.request. Throws

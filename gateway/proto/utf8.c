@@ -262,3 +262,9 @@ bool utf8_is_complete(const struct utf8_state *state)
 {
     return state->need == 0;
 }
+
+bool utf8_is_valid(const uint8_t *bytes, size_t size)
+{
+    struct utf8_state state = {0};
+    return utf8_feed(&state, bytes, size) && utf8_is_complete(&state);
+}

@@ -22,4 +22,7 @@ bool utf8_feed(struct utf8_state *state, const uint8_t *bytes, size_t size);
 /* Whether the text may end here: no character is cut. */
 bool utf8_is_complete(const struct utf8_state *state);
 
+/* Whether the bytes are a whole text in UTF-8. Any thread. */
+bool utf8_is_valid(const uint8_t *bytes, size_t size);
+
 #endif

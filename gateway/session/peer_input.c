@@ -49,12 +49,6 @@ static void deliver(struct weir_session *session, uint8_t kind, struct span payl
     session_deliver(session, session->request->route->first_reader, &message);
 }
 
-static bool is_utf8(struct span text)
-{
-    struct utf8_state state = {0};
-    return utf8_feed(&state, text.data, text.size) && utf8_is_complete(&state);
-}
-
 static void deliver_compressed(struct weir_session *session, uint8_t kind, struct span wire)
 {
     struct span payload;
@@ -69,7 +63,7 @@ static void deliver_compressed(struct weir_session *session, uint8_t kind, struc
         /* RFC 7692, section 7.2.3 leaves the code open; 1007 says that the data is not what it
          * claims to be. */
         fail(session, NOT_UTF8_CODE, "not valid deflate data");
-    } else if (kind == WS_TEXT && !is_utf8(payload)) {
+    } else if (kind == WS_TEXT && !utf8_is_valid(payload.data, payload.size)) {
         fail(session, NOT_UTF8_CODE, "text is not UTF-8");
     } else {
         deliver(session, kind, payload);

@@ -112,12 +112,6 @@ size_t session_buffered(const struct weir_session *session)
     return output_waiting(session->connection);
 }
 
-static bool is_utf8(struct span text)
-{
-    struct utf8_state state = {0};
-    return utf8_feed(&state, text.data, text.size) && utf8_is_complete(&state);
-}
-
 /* Whether the client is so far behind that nothing more is taken for it. What is only corked leaves
  * first: just a queue that has to wait for the client is followed by on_drain. */
 static bool is_full(const struct weir_session *session)
@@ -141,7 +135,7 @@ enum weir_err session_send(struct weir_session *session, unsigned seat, enum wei
         connection_output_grew(session->connection, true);
         return WEIR_ELIMIT;
     }
-    if (kind == WEIR_TEXT && !is_utf8(payload)) {
+    if (kind == WEIR_TEXT && !utf8_is_valid(payload.data, payload.size)) {
         return WEIR_EINVAL;
     }
     while (route->has_sender && seat-- > 0) {
