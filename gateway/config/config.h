@@ -23,7 +23,9 @@ struct config_plugin {
     enum config_plugin_kind {
         CONFIG_PLUGIN_LUA,
         CONFIG_PLUGIN_STATIC,
-        CONFIG_PLUGIN_ACCESS_LOG
+        CONFIG_PLUGIN_ACCESS_LOG,
+        CONFIG_PLUGIN_PROXY,         /* name: the upstream */
+        CONFIG_PLUGIN_UPSTREAM_ADMIN /* name: an upstream, or `all` */
     } kind;
     char *name; /* as written: the Lua file's stem, a folder, a log file, or `access_log` */
     char *file; /* the path found along plugin_path, the folder, or the log file (`-`: standard
@@ -107,11 +109,136 @@ struct config_websocket {
     struct config_compression compression;
 };
 
+/* One of an upstream's `servers:`. */
+struct config_server {
+    char *address;            /* `HOST:PORT`, `IP:PORT`, `[IPV6]:PORT` or `unix:PATH`, as written */
+    uint64_t weight;          /* 1..1000 */
+    uint64_t max_connections; /* 0: no limit; of each address, over all workers */
+    bool backup;              /* only when no other server can be used */
+    enum config_server_state {
+        CONFIG_SERVER_UP,
+        CONFIG_SERVER_DRAINING, /* serves what sticks to it, takes nothing new */
+        CONFIG_SERVER_DOWN
+    } state;
+    unsigned line;
+};
+
+/* `hash:` of an upstream: what is hashed. */
+struct config_hash {
+    enum config_hash_by {
+        CONFIG_HASH_ADDRESS, /* the client's */
+        CONFIG_HASH_HEADER,
+        CONFIG_HASH_COOKIE,
+        CONFIG_HASH_QUERY, /* a parameter */
+        CONFIG_HASH_PATH
+    } by;
+    char *name; /* of the header, cookie or parameter; NULL else */
+};
+
+/* `sticky:` of an upstream. Exactly one of cookie and learn. */
+struct config_sticky {
+    char *cookie;        /* its name; NULL where ids are learned */
+    char *secret;        /* that the cookie is signed with; NULL: made anew at each start */
+    uint64_t max_age_ms; /* of the cookie; 0: until the browser closes */
+    enum config_same_site {
+        CONFIG_SAME_SITE_LAX,
+        CONFIG_SAME_SITE_STRICT,
+        CONFIG_SAME_SITE_NONE
+    } same_site;
+    enum config_learn {
+        CONFIG_LEARN_NOTHING,
+        CONFIG_LEARN_ENGINE_IO,
+        CONFIG_LEARN_SIGNALR
+    } learn;
+    uint64_t learn_ttl_ms;  /* an id that was not used for so long is forgotten */
+    uint64_t learn_max_ids; /* above it the one that was not used for longest is forgotten */
+};
+
+/* `health_check:` of an upstream. */
+struct config_health_check {
+    enum config_health_type {
+        CONFIG_HEALTH_TCP,
+        CONFIG_HEALTH_HTTP,
+        CONFIG_HEALTH_WEBSOCKET
+    } type;
+    char *path;           /* of HTTP and WebSocket */
+    char *host;           /* the Host field; NULL: the server's address */
+    uint64_t status_from; /* of HTTP: the least and the most that is healthy */
+    uint64_t status_to;
+    uint64_t interval_ms;
+    uint64_t timeout_ms;
+    uint64_t rise; /* good answers in a row until it is healthy again */
+    uint64_t fall; /* bad ones until it is not */
+};
+
+/* `ejection:` of an upstream: what requests themselves tell of a server. */
+struct config_ejection {
+    bool enabled;
+    uint64_t failures;   /* in a row: failed connects, answers with 5xx (502, 503, 504 and 500) */
+    uint64_t backoff_ms; /* of the first ejection; doubled each time up to the next */
+    uint64_t max_backoff_ms;
+};
+
+/* `tls:` of an upstream. */
+struct config_upstream_tls {
+    bool verify;
+    char *ca;          /* PEM file; NULL: the system's authorities */
+    char *server_name; /* SNI, and what the certificate must be for; NULL: the server's host */
+    char *certificate; /* PEM file; NULL: none of our own */
+    char *private_key;
+};
+
+/* `queue:` of an upstream: requests that wait while every server has max_connections, or while no
+ * name has been resolved yet. */
+struct config_queue {
+    uint64_t size; /* 0: none waits */
+    uint64_t timeout_ms;
+};
+
+/* `keep_alive:` of an upstream: its pools of idle connections. */
+struct config_pool {
+    uint64_t max_idle; /* connections to one server that each worker keeps; 0: none */
+    uint64_t idle_timeout_ms;
+    uint64_t max_requests; /* on one connection; 0: any number */
+};
+
+struct config_upstream {
+    char *name;
+    struct config_server *servers;
+    size_t server_count;
+    enum config_balance {
+        CONFIG_BALANCE_ROUND_ROBIN,
+        CONFIG_BALANCE_LEAST_CONNECTIONS,
+        CONFIG_BALANCE_RANDOM_TWO,
+        CONFIG_BALANCE_HASH,
+        CONFIG_BALANCE_STICKY /* new clients: least_connections */
+    } balance;
+    struct config_hash *hash;                 /* with balance: hash; else NULL */
+    struct config_sticky *sticky;             /* with balance: sticky; else NULL */
+    struct config_health_check *health_check; /* NULL: none */
+    struct config_ejection ejection;
+    struct config_upstream_tls *tls; /* NULL: plain */
+    struct config_queue queue;
+    struct config_pool keep_alive;
+    uint64_t slow_start_ms; /* 0: full weight at once */
+    uint64_t connect_timeout_ms;
+    uint64_t tries; /* servers that are tried for one request, at least 1 */
+    uint64_t resolve_interval_ms;
+    unsigned line;
+};
+
+/* `resolver:`, for the whole gateway. */
+struct config_resolver {
+    struct config_strings nameservers; /* empty: the system's */
+    uint64_t timeout_ms;
+};
+
 struct config_route {
     struct config_strings hosts; /* empty: any; `*.example.com` allowed */
     char *path;                  /* matches itself and what lies below it; the longest path wins */
     struct config_websocket *websocket; /* NULL: the route does not accept WebSocket */
-    struct config_plugin *plugins;      /* the chain before the handler, in order */
+    uint64_t max_body_size;        /* of requests; as http.max_body_size where the route has none */
+    struct config_plugin *plugins; /* the chain before the handler, in order */
     size_t plugin_count;
     struct config_plugin handler;
     unsigned line;
@@ -137,6 +264,9 @@ struct config {
     struct config_strings plugin_path;
     struct config_http http;
     struct config_lua lua;
+    struct config_resolver resolver;
+    struct config_upstream *upstreams;
+    size_t upstream_count;
     struct config_route *routes;
     size_t route_count;
 };

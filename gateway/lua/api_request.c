@@ -53,7 +53,7 @@ static struct api_request *check_request(lua_State *L)
 
 static int push_span(lua_State *L, struct span s)
 {
-    lua_pushlstring(L, (const char *)s.data, s.size);
+    lua_pushlstring(L, s.size > 0 ? (const char *)s.data : "", s.size);
     return 1;
 }
 
@@ -178,7 +178,7 @@ static int push_field(lua_State *L, struct api_request *req, enum field field)
         lua_pushinteger(L, request_remote_port(request));
         return 1;
     case FIELD_SUBPROTOCOL:
-        return push_string(L, request_subprotocol(request));
+        return push_span(L, request_subprotocol(request));
     case FIELD_CLIENT_SUBJECT:
         return push_string(L, request_client_subject(request));
     case FIELD_HTTP_VERSION:

@@ -20,6 +20,17 @@ void loop_free(struct loop **loop);
 /* Called once after the events of each turn were handled: flush, then sweep what was retired. */
 void loop_on_turn_end(struct loop *loop, loop_turn_fn fn, void *context);
 
+/* Embedded in what cannot be freed now, since callers on the stack still look at it. */
+struct loop_retired {
+    struct loop_retired *next;
+    void (*free)(struct loop_retired *retired);
+};
+
+/* Calls `free` when this turn is over, after its end was worked off; takes `retired`. Each thing is
+ * retired once. What is retired when the loop is freed is freed with it. */
+void loop_retire(struct loop *loop, struct loop_retired *retired,
+                 void (*free)(struct loop_retired *retired));
+
 /* Runs one turn: handles what is ready, or first waits for something when `wait` says so. False
  * when libevent fails. */
 bool loop_turn(struct loop *loop, bool wait);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "base/err.h"
@@ -18,6 +19,7 @@
 struct stream;
 struct stream_ops;
 struct evbuffer;
+struct tls_client;
 struct tls_context;
 
 /* The stream can be read (`readable`), or its queue has moved (`writable`); neither: the peer has
@@ -46,6 +48,34 @@ struct stream {
 
 /* Takes `fd`, a connected non-blocking socket. Plain, with reading off. */
 void stream_open(struct stream *stream, struct loop *loop, int fd, stream_ready_fn ready);
+
+/* Starts to connect a new socket (TCP with TCP_NODELAY, or unix) to `address`. Plain, with reading
+ * off. When it is connected, ready(writable) is called, once and never from within; when it fails,
+ * ready with both false, and stream_is_broken. What is written meanwhile queues. WEIR_EIO: there is
+ * no socket, or it failed at once, errno tells why; nothing is open then. */
+WEIR_MUST enum weir_err stream_connect(struct stream *stream, struct loop *loop,
+                                       const struct sockaddr *address, socklen_t size,
+                                       stream_ready_fn ready);
+bool stream_is_connecting(const struct stream *stream);
+
+/* The errno that has broken the stream; 0 while it is not broken, or none is known. */
+int stream_error(const struct stream *stream);
+
+/* From here on the stream speaks TLS, as a client of `name` (SNI, and what the certificate must be
+ * for; NULL: neither). `tls` is borrowed for the call. Connected streams only. Then call
+ * stream_handshake until it is done. WEIR_ENOMEM: still plain. */
+WEIR_MUST enum weir_err stream_start_tls_client(struct stream *stream, struct tls_client *tls,
+                                                const char *name);
+
+/* Goes on with the TLS handshake; to be called at first, and whenever the stream is ready, with
+ * reading on. WEIR_OK: done (at once for plain). WEIR_AGAIN. WEIR_EPROTO: it failed; `why` (at
+ * least 256 bytes) gets OpenSSL's words, also why a certificate was not believed. WEIR_EIO,
+ * WEIR_ECLOSED: cut. */
+WEIR_MUST enum weir_err stream_handshake(struct stream *stream, char *why, size_t why_size);
+
+/* Whether the peer has ended its direction or cut the connection, with nothing left to read; it
+ * takes no byte. */
+bool stream_peer_is_gone(struct stream *stream);
 
 /* From here on the stream speaks TLS, as a server with that context (borrowed for the call).
  * Nothing may have been read beyond what came before TLS. WEIR_ENOMEM: the stream is still open and

@@ -19,9 +19,10 @@ struct http_chunked {
     uint64_t remaining; /* of the chunk under way; while its size line is read, the size so far */
     uint16_t extension_bytes;
     uint16_t trailer_bytes;
-    uint8_t digits; /* of the size line under way */
-    uint8_t state;  /* private to http_chunked.c */
-    bool done;      /* the last chunk and the trailer section have been read */
+    uint8_t digits;  /* of the size line under way */
+    uint8_t state;   /* private to http_chunked.c */
+    bool done;       /* the last chunk and the trailer section have been read */
+    bool is_trailer; /* what was given last is of the trailer section, not of the body */
 };
 
 /* Decodes from the `size` bytes at `bytes`. The decoder keeps all it needs, so that the caller may
@@ -31,8 +32,10 @@ struct http_chunked {
  * behind `*consumed` belongs to the next message. WEIR_AGAIN: all was consumed (`*consumed` is
  * `size`) and more is needed. WEIR_EPROTO (malformed) or WEIR_ELIMIT (extensions or trailers over
  * their limit): `*why` holds static words; answer 400 and close, no call may follow. The body's own
- * size is the caller's to limit. Extensions and trailer fields are checked and dropped, so none can
- * be forwarded or merged into the head (RFC 9110, section 6.5.1). Any thread. */
+ * size is the caller's to limit. Extensions are checked and dropped. Trailer fields are checked and
+ * given as they come, with `is_trailer` set: runs of whole field lines' bytes, without the empty
+ * line; who does not forward them passes them over, and nobody may merge them into the head (RFC
+ * 9110, section 6.5.1). Any thread. */
 WEIR_MUST enum weir_err http_chunked_next(struct http_chunked *chunked, const uint8_t *bytes,
                                           size_t size, size_t *consumed, struct span *data,
                                           const char **why);

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "base/err.h"
 #include "base/span.h"
 #include "proto/http_head.h"
 #include "proto/ip_address.h"
@@ -21,5 +22,12 @@ struct ip_address http_forwarded_client(struct span value, const struct ip_block
 struct ip_address http_forwarded_head_client(const struct http_head *head,
                                              const struct ip_block *trusted, size_t count,
                                              struct ip_address peer);
+
+/* Appends one element of a Forwarded field's value: `for=…;host=…;proto=…`, quoted where it must be
+ * (RFC 7239, sections 4 and 6). `host` may be empty: it is left out. WEIR_ENOMEM leaves `out` as it
+ * was. Any thread. */
+struct buffer;
+WEIR_MUST enum weir_err http_forwarded_write(struct buffer *out, struct span client,
+                                             struct span host, struct span proto);
 
 #endif

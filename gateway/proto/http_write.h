@@ -18,6 +18,10 @@ const char *http_write_reason(unsigned status);
 /* Appends "HTTP/1.1 STATUS REASON" and CR LF. WEIR_EINVAL outside 100..599. */
 WEIR_MUST enum weir_err http_write_status(struct buffer *out, unsigned status);
 
+/* The same with a reason phrase of the caller's; control characters in it give WEIR_EINVAL. */
+WEIR_MUST enum weir_err http_write_status_reason(struct buffer *out, unsigned status,
+                                                 struct span reason);
+
 /* Appends "METHOD TARGET HTTP/1.1" and CR LF, for requests to backends. WEIR_EINVAL where the
  * method is no token or the target empty or with bytes that a target must not have. */
 WEIR_MUST enum weir_err http_write_request(struct buffer *out, struct span method,

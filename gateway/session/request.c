@@ -328,12 +328,12 @@ bool request_wants_session(const struct weir_request *request)
     return request->wants_session;
 }
 
-const char *request_subprotocol(const struct weir_request *request)
+struct span request_subprotocol(const struct weir_request *request)
 {
     if (request->subprotocol == 0) {
-        return "";
+        return (struct span){NULL, 0};
     }
-    return request->route->config->websocket->subprotocols.items[request->subprotocol - 1];
+    return span_of(request->route->config->websocket->subprotocols.items[request->subprotocol - 1]);
 }
 
 const char *request_route(const struct weir_request *request)

@@ -10,6 +10,7 @@
 #include <weir/plugin.h>
 
 #include "base/buffer.h"
+#include "base/close_reason.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -35,8 +36,12 @@ const char *request_client_subject(const struct weir_request *request);
 /* Whether it asks for WebSocket, and its route accepts that. */
 bool request_wants_session(const struct weir_request *request);
 
-/* The subprotocol that was agreed, "" for none. */
-const char *request_subprotocol(const struct weir_request *request);
+/* Whether it asks for any upgrade: Upgrade, with `upgrade` in Connection (RFC 9110, section 7.8).
+ */
+bool request_asks_upgrade(const struct weir_request *request);
+
+/* The subprotocol that was agreed, empty for none; borrowed for the request's life. */
+struct span request_subprotocol(const struct weir_request *request);
 
 /* The route's configured path, e.g. "/ws". */
 const char *request_route(const struct weir_request *request);
@@ -58,6 +63,29 @@ bool request_query_next(struct span *rest, struct buffer *name, struct buffer *v
 /* The plugin at `seat` wants the body: its on_body gets the pieces, and a client that waits for 100
  * Continue gets it. Without this the body is read and thrown away. */
 void request_want_body(struct weir_request *request, unsigned seat);
+
+/* The same, but the client is sent no 100 Continue: for a handler that forwards and lets the
+ * backend say it (request_reply_interim). */
+void request_take_body(struct weir_request *request, unsigned seat);
+
+/* Stops (`on`) or goes on reading the body: back-pressure for on_body. */
+void request_pause_body(struct weir_request *request, bool on);
+
+/* How the body comes, for who forwards it. With a length, it is at least one byte. */
+enum request_framing {
+    REQUEST_NO_BODY,
+    REQUEST_LENGTH,
+    REQUEST_CHUNKED
+};
+enum request_framing request_framing(const struct weir_request *request, uint64_t *length);
+
+/* The trailer section of a chunked body, as raw field lines; empty for none. Holds from the last
+ * on_body on. Kept only for a body that is wanted. */
+struct span request_trailers(const struct weir_request *request);
+
+/* A client that ends its direction before it has its answer is taken to have gone: on_done comes at
+ * once. For handlers whose work costs a backend; others answer a half-closed client. */
+void request_watch_client(struct weir_request *request);
 
 /* One field of a response; both are borrowed for the call. */
 struct reply_field {
@@ -92,6 +120,79 @@ WEIR_MUST enum weir_err request_reply_body(struct weir_request *request, struct 
 
 /* The response is complete. Fewer bytes than were promised cut the connection. */
 void request_reply_end(struct weir_request *request);
+
+/* The same, with a trailer section: `lines` are whole field lines, each with its CR LF, checked by
+ * the caller. They are left out where the body is not chunked. */
+void request_reply_end_trailers(struct weir_request *request, struct span lines);
+
+/* Cuts a response that was begun and cannot be completed, so that the client sees that it is not
+ * whole. */
+void request_reply_abort(struct weir_request *request, enum close_reason reason);
+
+/* The head of a response that comes from a backend. */
+struct reply_head {
+    unsigned status;
+    struct span reason;               /* the phrase; empty: the usual one */
+    const struct reply_field *fields; /* end-to-end ones only, without framing; Date and Server are
+                                         added where they are missing (Server: never) */
+    size_t count;
+    uint64_t length; /* of the body, or REPLY_LENGTH_UNKNOWN; for HEAD and 304 what Content-Length
+                        says, REPLY_LENGTH_UNKNOWN for none */
+};
+
+/* As request_reply_start, for a response that is passed on. */
+WEIR_MUST enum weir_err request_forward_start(struct weir_request *request,
+                                              const struct reply_head *head);
+
+/* Passes on an interim response (1xx but 101). Left out for HTTP/1.0 clients (RFC 9110, section
+ * 15.2), and once the final one has begun. After a 100 the client's body is no longer in doubt. */
+WEIR_MUST enum weir_err request_reply_interim(struct weir_request *request, unsigned status,
+                                              const struct reply_field *fields, size_t count);
+
+/* Answers 101 with exactly these fields (Upgrade and Connection among them), and from then on the
+ * connection is a pipe: every byte from the client comes to on_body of `seat` (`last` when the
+ * client ends its direction), request_reply_body sends bytes as they are, request_reply_end ends
+ * our direction, and the request is over when both have ended. No body_timeout applies. */
+WEIR_MUST enum weir_err request_switch(struct weir_request *request, unsigned seat,
+                                       const struct reply_head *head);
+
+/* --- accepting an upgrade --- */
+
+/* Checks the opening handshake and its Origin before anything is done for it. False: it has been
+ * refused, return WEIR_REPLY. */
+bool request_check_upgrade(struct weir_request *request);
+
+/* What the 101 will say, to be called before the verdict WEIR_ACCEPT: `subprotocol` in place of
+ * what the route's list would give (it must be one that the client has offered; empty: none), and
+ * fields of its own. Copies. WEIR_EINVAL: the subprotocol was not offered, or a field cannot stand
+ * there. */
+WEIR_MUST enum weir_err request_prepare_accept(struct weir_request *request,
+                                               struct span subprotocol,
+                                               const struct reply_field *fields, size_t count);
+
+/* --- what the access log tells of a backend --- */
+
+enum {
+    REQUEST_SERVER_BYTES = 64
+};
+
+struct request_upstream {
+    const char *name;                  /* of the upstream; borrowed for the configuration's life */
+    char server[REQUEST_SERVER_BYTES]; /* the last one that was tried, cut if need be */
+    unsigned status;                   /* that it has answered; 0: none */
+    unsigned tries;
+    uint64_t connect_us;    /* from the request's start until a connection was there */
+    uint64_t first_byte_us; /* until the head of the response was; 0: never */
+    uint64_t bytes_sent;    /* to the backend, and back, as far as the proxy counts them */
+    uint64_t bytes_received;
+};
+
+/* This request's record, made with the first call and freed with the request; NULL when memory is
+ * out. */
+struct request_upstream *request_upstream_record(struct weir_request *request);
+
+/* NULL where no backend was asked. */
+const struct request_upstream *request_upstream(const struct weir_request *request);
 
 /* Ends a WEIR_WAIT of on_request at `seat` with the verdict that the plugin would have given. Never
  * call it from within the callback that waits. */

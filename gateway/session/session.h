@@ -9,6 +9,7 @@
 
 #include <weir/plugin.h>
 
+#include "base/close_reason.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -28,6 +29,24 @@ void **session_seat(struct weir_session *session, unsigned seat);
 WEIR_MUST enum weir_err session_send(struct weir_session *session, unsigned seat,
                                      enum weir_kind kind, struct span payload);
 
+/* Whether messages to the client have to be sent whole: a plugin before `seat` has on_send, or they
+ * are compressed. */
+bool session_sends_whole(const struct weir_session *session, unsigned seat);
+
+/* Sends a part of a message, each as a frame of its own, where session_sends_whole says no. Nothing
+ * is refused for a full queue: watch session_is_behind. Between the first and the last part other
+ * messages are refused with WEIR_ELIMIT, and on_drain comes after the last. Text has been checked
+ * by the caller. WEIR_ECLOSED, WEIR_ENOMEM. */
+WEIR_MUST enum weir_err session_send_piece(struct weir_session *session, enum weir_kind kind,
+                                           struct span bytes, bool first, bool last);
+
+/* Whether the client is so far behind that who forwards to it should stop; on_drain tells when to
+ * go on. */
+bool session_is_behind(struct weir_session *session);
+
+/* Stops (`on`) or goes on reading from the client, for a handler that cannot take more. */
+void session_pause(struct weir_session *session, bool on);
+
 /* Passes a message inwards from the plugin at `seat`, in place of the one it was given (it then
  * returns WEIR_DROP). */
 void session_pass(struct weir_session *session, unsigned seat, const struct weir_message *message);
@@ -40,6 +59,11 @@ WEIR_MUST enum weir_err session_ping(struct weir_session *session, struct span p
  * this call. */
 WEIR_MUST enum weir_err session_close(struct weir_session *session, uint16_t code,
                                       struct span reason);
+
+/* The same with another reason than "closed by a plugin", and code 1005 for a close frame without a
+ * code. */
+WEIR_MUST enum weir_err session_close_as(struct weir_session *session, enum close_reason why,
+                                         uint16_t code, struct span reason);
 
 /* A plugin has failed on this session: 1011, and on_close comes later. */
 void session_fail(struct weir_session *session);

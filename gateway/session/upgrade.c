@@ -104,8 +104,8 @@ static enum weir_err write_switching(struct weir_request *request, const struct 
     }
     fields[count++] = (struct reply_field){SPAN("Sec-WebSocket-Accept"), span_of(accept)};
     if (request->subprotocol != 0) {
-        fields[count++] = (struct reply_field){SPAN("Sec-WebSocket-Protocol"),
-                                               span_of(request_subprotocol(request))};
+        fields[count++] =
+            (struct reply_field){SPAN("Sec-WebSocket-Protocol"), request_subprotocol(request)};
     }
     if (extensions != NULL) {
         fields[count++] =

@@ -2,7 +2,13 @@
 #ifndef WEIR_SESSION_WORKER_ACCESS_H
 #define WEIR_SESSION_WORKER_ACCESS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+struct compression_scratch;
+struct cork;
 struct loop;
+struct upstream_worker;
 struct weir_worker;
 
 /* Borrowed for the worker's life. Worker's thread. */
@@ -11,5 +17,12 @@ struct loop *worker_loop(struct weir_worker *worker);
 /* 0 .. count-1. */
 unsigned worker_id(const struct weir_worker *worker);
 unsigned worker_count(const struct weir_worker *worker);
+
+/* For handlers that forward: the cork, the read buffer (nothing stays in it between two callbacks
+ * of the loop), the scratch for compression, and the worker's part of the upstreams. */
+struct cork *worker_cork(struct weir_worker *worker);
+uint8_t *worker_read_buffer(struct weir_worker *worker, size_t *size);
+struct compression_scratch *worker_compression(struct weir_worker *worker);
+struct upstream_worker *worker_upstreams(struct weir_worker *worker);
 
 #endif

@@ -15,6 +15,9 @@ const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugi
         return static_ops();
     case CONFIG_PLUGIN_ACCESS_LOG:
         return access_log_ops();
+    case CONFIG_PLUGIN_PROXY:
+    case CONFIG_PLUGIN_UPSTREAM_ADMIN:
+        break;
     }
     return NULL;
 }

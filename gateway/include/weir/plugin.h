@@ -15,6 +15,7 @@
  *
  * Changelog
  *   1.0  first version
+ *   1.1  on_piece; "backend" as closed_by
  */
 #ifndef WEIR_PLUGIN_H
 #define WEIR_PLUGIN_H
@@ -28,7 +29,7 @@ extern "C" {
 
 enum {
     WEIR_ABI_MAJOR = 1,
-    WEIR_ABI_MINOR = 0
+    WEIR_ABI_MINOR = 1
 };
 
 struct weir_request; /* one HTTP request; ends when its response is done, or with its session */
@@ -61,6 +62,15 @@ struct weir_message {
     struct weir_bytes payload;
 };
 
+/* A part of a message, as it comes: at least one byte, unless it is the last. */
+struct weir_piece {
+    enum weir_kind kind;
+    uint8_t *data; /* the receiver may change the bytes */
+    size_t size;
+    int first; /* of its message */
+    int last;
+};
+
 /* How a session or a plain HTTP request ended. */
 struct weir_ending {
     size_t struct_size;
@@ -68,7 +78,7 @@ struct weir_ending {
                       else 0 */
     struct weir_bytes reason; /* session: the close reason */
     unsigned status;          /* the HTTP status that was sent; 101 for a session, 0 for none */
-    const char *closed_by;    /* "client" or "gateway" */
+    const char *closed_by;    /* "client", "gateway", or (1.1) "backend" */
     const char *words;        /* why, for people */
     uint64_t duration_us;     /* since the request's head was complete */
     uint64_t messages_in;     /* from the client */
@@ -133,6 +143,15 @@ struct weir_plugin_ops {
     /* The session is over; last to first. The session is gone when the last one returns. */
     void (*on_close)(void *self, struct weir_session *session, unsigned seat,
                      const struct weir_ending *ending);
+
+    /* --- 1.1 --- */
+
+    /* A piece of a message from the client, for a handler that passes messages on without putting
+     * them together: NEXT or CLOSE. It is called in place of on_message where no other plugin of
+     * the chain has on_message; where one has, the handler gets whole messages, by on_message.
+     * Pieces of a text are checked as UTF-8, but may begin or end within a character. */
+    enum weir_verdict (*on_piece)(void *self, struct weir_session *session, unsigned seat,
+                                  const struct weir_piece *piece);
 };
 
 #ifdef __cplusplus

@@ -163,10 +163,10 @@ bool request_wants_session(const struct weir_request *request)
     return true;
 }
 
-const char *request_subprotocol(const struct weir_request *request)
+struct span request_subprotocol(const struct weir_request *request)
 {
     (void)request;
-    return "chat.v1";
+    return SPAN("chat.v1");
 }
 
 const char *request_route(const struct weir_request *request)

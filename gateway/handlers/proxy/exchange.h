@@ -1,0 +1,34 @@
+/* One request on its way to a backend and its response on the way back; it ends as that, or becomes
+ * a tunnel or a bridge. It lives in the request's seat until on_done, or until the bridge takes
+ * over. One thread: its worker's. */
+#ifndef WEIR_HANDLERS_PROXY_EXCHANGE_H
+#define WEIR_HANDLERS_PROXY_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "handlers/proxy/proxy.h"
+
+struct bridge;
+struct exchange;
+
+enum exchange_kind {
+    EXCHANGE_HTTP,
+    EXCHANGE_TUNNEL, /* asks for an upgrade that is the backend's */
+    EXCHANGE_SESSION /* asks for WebSocket, on a route that accepts it */
+};
+
+/* Starts; fills the request's seat. The verdict is on_request's: WAIT, or REPLY after an error. */
+enum weir_verdict exchange_start(struct proxy *proxy, struct weir_request *request, unsigned seat,
+                                 enum exchange_kind kind);
+
+/* on_body, on_reply_drain and on_done, for any exchange, a tunnel too. */
+void exchange_body(struct exchange *exchange, struct span piece, bool last);
+void exchange_drained(struct exchange *exchange);
+void exchange_done(struct exchange *exchange);
+
+/* on_open: the bridge of a session's exchange, which is freed. Given. */
+struct bridge *exchange_take_bridge(struct exchange *exchange);
+
+#endif

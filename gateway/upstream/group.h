@@ -1,0 +1,60 @@
+/* One upstream's shared part, for the files of upstream/ alone. */
+#ifndef WEIR_UPSTREAM_GROUP_H
+#define WEIR_UPSTREAM_GROUP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "config/config.h"
+#include "upstream/server.h"
+
+struct learned_ids;
+struct tls_client;
+struct upstream;
+
+/* The servers at one moment; immutable but for its references and the servers' own atomics. */
+struct roster {
+    atomic_size_t references;
+    bool pending; /* some name has never been resolved, so that more may come soon */
+    size_t count;
+    struct upstream_server *servers[]; /* shared, in a stable order */
+};
+
+struct upstream_group {
+    const struct config_upstream *config;
+    struct tls_client *tls;      /* NULL: plain */
+    struct learned_ids *learned; /* NULL unless ids are learned */
+    uint8_t cookie_key[32];      /* that sticky cookies are signed with */
+    pthread_mutex_t lock;        /* guards what follows, up to `version` */
+    struct roster *roster;       /* never NULL */
+    struct list_node members;    /* the worker parts: struct upstream, by its member `membership` */
+    atomic_uint version;         /* changes with the roster; read without the lock */
+    atomic_uint waiting;         /* requests in all workers' queues */
+};
+
+/* The current roster, shared. Any thread. */
+struct roster *group_roster(struct upstream_group *group);
+void roster_release(struct roster **roster);
+
+/* Makes `roster` (taken) the current one and wakes the workers whose requests wait. Control thread.
+ */
+void group_publish(struct upstream_group *group, struct roster *roster);
+
+/* Wakes the workers whose requests wait: a slot is free, or a server has come back. Any thread. */
+void group_wake(struct upstream_group *group);
+
+/* Joins and leaves, for group_wake. Worker's thread. */
+void group_join(struct upstream_group *group, struct upstream *member);
+void group_leave(struct upstream_group *group, struct upstream *member);
+
+/* The group of that name, or NULL. Any thread. */
+struct upstreams;
+struct upstream_group *upstreams_group(struct upstreams *upstreams, const char *name);
+size_t upstreams_count(const struct upstreams *upstreams);
+struct upstream_group *upstreams_at(struct upstreams *upstreams, size_t index);
+
+#endif
