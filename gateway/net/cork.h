@@ -29,11 +29,11 @@ struct cork {
 
 /* Appends head and payload behind what was written to `stream` before. Both are borrowed: small
  * ones are copied, large ones go to the kernel at once. `sent` hears of every hand-over to the
- * stream, also from within this call. */
+ * stream, also from within this call. Bytes for a closed stream are dropped, and nobody hears. */
 void cork_write(struct cork *cork, struct stream *stream, cork_sent_fn sent, struct span head,
                 struct span payload);
 
-/* Hands what is inside to its stream. */
+/* Hands what is inside to its stream; drops it where that is closed. */
 void cork_flush(struct cork *cork);
 
 /* Throws away what is inside if `stream` owns it; for streams that are cut. */

@@ -14,6 +14,7 @@ struct loop {
     struct event_base *base;
     loop_turn_fn turn_end;
     void *turn_context;
+    struct loop_retired *retired;
     uint64_t now_ms;
     uint64_t ahead_ms; /* of the monotonic clock; 0 but in tests */
     bool stopping;
@@ -54,9 +55,28 @@ failed:
     return NULL;
 }
 
+/* Until none is left: what is freed may retire what it held. */
+static void free_retired(struct loop *loop)
+{
+    while (loop->retired != NULL) {
+        struct loop_retired *retired = loop->retired;
+        loop->retired = retired->next;
+        retired->free(retired);
+    }
+}
+
+void loop_retire(struct loop *loop, struct loop_retired *retired,
+                 void (*free)(struct loop_retired *retired))
+{
+    retired->free = free;
+    retired->next = loop->retired;
+    loop->retired = retired;
+}
+
 void loop_free(struct loop **loop)
 {
     if (*loop != NULL) {
+        free_retired(*loop);
         event_base_free((*loop)->base);
         free(*loop);
         *loop = NULL;
@@ -79,6 +99,7 @@ bool loop_turn(struct loop *loop, bool wait)
     if (loop->turn_end != NULL) {
         loop->turn_end(loop->turn_context);
     }
+    free_retired(loop);
     return true;
 }
 
