@@ -222,8 +222,9 @@ static const struct config_key http_keys[] = {
      .offset = offsetof(struct config_http, max_body_size),
      .fallback = "1MiB",
      .min = 0,
-     .max = 4 * GIB,
-     .doc = "The largest request body; a larger one is answered with 413."},
+     .max = 1024 * GIB,
+     .doc = "The largest request body; a larger one is answered with 413. A route can have a limit "
+            "of its own."},
     {.name = "trusted_proxies",
      .type = KEY_TEXTS,
      .offset = offsetof(struct config_http, trusted_proxies),

@@ -44,7 +44,9 @@ struct config_key {
     size_t offset;        /* of the member in the section's struct */
     size_t count_offset;  /* KEY_SECTIONS, KEY_PLUGINS: of the count */
     const char *fallback; /* the default as a user would write it; NULL: none */
-    uint64_t min;         /* of numbers, in their base unit, both included */
+    const char *inherits; /* of numbers: the key before it whose value is the default; NULL: none */
+    size_t inherits_offset; /* of that value, a uint64_t, in struct config */
+    uint64_t min;           /* of numbers, in their base unit, both included */
     uint64_t max;
     const struct config_word *words;      /* KEY_WORD: all; numbers: words besides a number */
     const struct config_format *format;   /* of KEY_TEXT and of each of KEY_TEXTS; NULL: any */

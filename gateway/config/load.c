@@ -347,6 +347,10 @@ static void load_plain(struct loader *l, const struct config_key *key, const str
         return;
     }
     good = node != NULL && load_number(l, key, node, &value);
+    if (!good && key->inherits != NULL) {
+        memcpy(&value, (const char *)l->config + key->inherits_offset, sizeof(value));
+        good = true;
+    }
     WEIR_CHECK(good || key_words_find(key->words, key->fallback, &value) ||
                key_words_read(key->type, key->fallback, &value) == NULL);
     memcpy(out, &value, sizeof(value));

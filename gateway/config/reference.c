@@ -156,6 +156,8 @@ static void write_default(struct writer *w, const struct config_key *key)
         writer_print(w, "`[%s]`", key->fallback);
     } else if (key->fallback != NULL) {
         writer_print(w, "`%s`", key->fallback);
+    } else if (key->inherits != NULL) {
+        writer_print(w, "as `%s`", key->inherits);
     } else if (key->type == KEY_TEXTS || key->type == KEY_PLUGINS || key->type == KEY_SECTIONS) {
         writer_text(w, "`[]`");
     } else if (key->type == KEY_SECTION) {

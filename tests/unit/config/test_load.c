@@ -43,6 +43,24 @@ static void test_smallest_file_has_all_defaults(void **state)
     config_release(&c);
 }
 
+static void test_route_takes_the_body_limit_of_http_unless_it_has_its_own(void **state)
+{
+    (void)state;
+    struct config *c = load_good("routes:\n"
+                                 "  - {path: /, handler: {static: www}}\n"
+                                 "  - {path: /up, max_body_size: 5GiB, handler: {static: www}}\n"
+                                 "  - {path: /none, max_body_size: 0, handler: {static: www}}\n"
+                                 "http: {max_body_size: 7KiB}\n" LISTEN);
+    assert_int_equal(c->http.max_body_size, 7168);
+    assert_int_equal(c->routes[0].max_body_size, 7168);
+    assert_int_equal(c->routes[1].max_body_size, 5ull << 30);
+    assert_int_equal(c->routes[2].max_body_size, 0);
+    config_release(&c);
+    c = load_good(LISTEN ROUTES);
+    assert_int_equal(c->routes[0].max_body_size, 1048576);
+    config_release(&c);
+}
+
 static void test_compression_on_is_the_mapping_with_defaults(void **state)
 {
     (void)state;
@@ -289,7 +307,12 @@ static void test_ranges_end_where_they_say(void **state)
         {"http: {header_timeout: %s}\n" LISTEN ROUTES, {"9ms", "10ms", "1h", "61m"}, "10ms to 1h"},
         {"http: {idle_timeout: %s}\n" LISTEN ROUTES, {"0", "10ms", "24h", "25h"}, "10ms to 24h"},
         {"http: {body_timeout: %s}\n" LISTEN ROUTES, {"9ms", "10ms", "1h", "61m"}, "10ms to 1h"},
-        {"http: {max_body_size: %s}\n" LISTEN ROUTES, {NULL, "0", "4GiB", "5GiB"}, "0 to 4GiB"},
+        {"http: {max_body_size: %s}\n" LISTEN ROUTES,
+         {NULL, "0", "1024GiB", "1025GiB"},
+         "0 to 1024GiB"},
+        {LISTEN "routes: [{path: /, max_body_size: %s, handler: {static: www}}]\n",
+         {NULL, "0", "1024GiB", "1025GiB"},
+         "0 to 1024GiB"},
         {"lua: {cpu_limit: %s}\n" LISTEN ROUTES, {"0", "1ms", "1m", "61s"}, "1ms to 1m"},
         {"lua: {memory_limit: %s}\n" LISTEN ROUTES,
          {"1023KiB", "1MiB", "64GiB", "65GiB"},
@@ -407,6 +430,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_smallest_file_has_all_defaults),
+        cmocka_unit_test(test_route_takes_the_body_limit_of_http_unless_it_has_its_own),
         cmocka_unit_test(test_compression_on_is_the_mapping_with_defaults),
         cmocka_unit_test(test_websocket_is_off_unless_asked_for),
         cmocka_unit_test(test_reads_every_kind_of_value),

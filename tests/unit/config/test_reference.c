@@ -114,7 +114,8 @@ static void check_rows(const struct config_section *section)
         bool is_section = key->section != NULL;
         assert_true(key->doc != NULL && key->doc[strlen(key->doc) - 1] == '.');
         assert_false(key->required && key->fallback != NULL);
-        assert_true(!is_number(key) || (key->min < key->max && key->fallback != NULL));
+        assert_true(!is_number(key) ||
+                    (key->min < key->max && (key->fallback != NULL) != (key->inherits != NULL)));
         assert_true(is_section || key->fallback != NULL || key->example != NULL);
         for (size_t j = 0; j < i; j++) {
             assert_string_not_equal(section->keys[j].name, key->name);
