@@ -3,7 +3,6 @@
  * read and one write for each event. scripts/bench.sh runs it. It knows no WebSocket and never
  * looks at a byte. */
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +11,7 @@
 #include <unistd.h>
 
 #include "fail.h"
-
-enum {
-    FLOOR_BUFFER_BYTES = 512 * 1024,
-    FLOOR_EVENTS = 1024
-};
+#include "serve.h"
 
 /* What the kernel did not take. While there is any, the connection is not read. */
 struct floor_connection {
@@ -26,41 +21,18 @@ struct floor_connection {
     char *rest; /* NULL for none */
 };
 
-static char floor_buffer[FLOOR_BUFFER_BYTES];
-
-static int floor_listen(const char *text)
-{
-    int on = 1;
-    struct sockaddr_in address = fail_unless_address(text);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-        listen(fd, SOMAXCONN) != 0) {
-        fail_errno(text);
-    }
-    return fd;
-}
-
-static void floor_watch(int epoll, int action, int fd, uint32_t events, void *connection)
-{
-    struct epoll_event event = {.events = events, .data.ptr = connection};
-    if (epoll_ctl(epoll, action, fd, &event) != 0) {
-        fail_errno("epoll_ctl");
-    }
-}
+static char floor_buffer[SERVE_BUFFER_BYTES];
 
 static void floor_accept(int epoll, int listener)
 {
-    int on = 1;
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = serve_accept(listener);
     struct floor_connection *connection = calloc(1, sizeof(*connection));
     if (fd < 0 || connection == NULL) {
         free(connection);
         return;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     connection->fd = fd;
-    floor_watch(epoll, EPOLL_CTL_ADD, fd, EPOLLIN, connection);
+    serve_watch(epoll, EPOLL_CTL_ADD, fd, EPOLLIN, connection);
 }
 
 static void floor_close(struct floor_connection *connection)
@@ -83,7 +55,7 @@ static bool floor_flush(int epoll, struct floor_connection *connection)
     if (connection->rest_at == connection->rest_size) {
         free(connection->rest);
         connection->rest = NULL;
-        floor_watch(epoll, EPOLL_CTL_MOD, connection->fd, EPOLLIN, connection);
+        serve_watch(epoll, EPOLL_CTL_MOD, connection->fd, EPOLLIN, connection);
     }
     return true;
 }
@@ -91,7 +63,7 @@ static bool floor_flush(int epoll, struct floor_connection *connection)
 /* False when the connection has gone. */
 static bool floor_echo(int epoll, struct floor_connection *connection)
 {
-    ssize_t got = recv(connection->fd, floor_buffer, FLOOR_BUFFER_BYTES, 0);
+    ssize_t got = recv(connection->fd, floor_buffer, SERVE_BUFFER_BYTES, 0);
     if (got <= 0) {
         return got < 0 && errno == EAGAIN;
     }
@@ -110,21 +82,21 @@ static bool floor_echo(int epoll, struct floor_connection *connection)
         return false;
     }
     memcpy(connection->rest, floor_buffer + taken, connection->rest_size);
-    floor_watch(epoll, EPOLL_CTL_MOD, connection->fd, EPOLLOUT, connection);
+    serve_watch(epoll, EPOLL_CTL_MOD, connection->fd, EPOLLOUT, connection);
     return true;
 }
 
 int main(int argc, char **argv)
 {
-    struct epoll_event events[FLOOR_EVENTS];
+    struct epoll_event events[SERVE_EVENTS];
     if (argc != 3 || strcmp(argv[1], "--address") != 0) {
         fail("usage: weir-floor --address A.B.C.D:PORT");
     }
-    int listener = floor_listen(argv[2]);
+    int listener = serve_listen(argv[2]);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    floor_watch(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
+    serve_watch(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
     for (;;) {
-        int count = epoll_wait(epoll, events, FLOOR_EVENTS, -1);
+        int count = epoll_wait(epoll, events, SERVE_EVENTS, -1);
         for (int i = 0; i < count; i++) {
             struct floor_connection *connection = events[i].data.ptr;
             if (connection == NULL) {
