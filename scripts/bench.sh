@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures the gateway against the raw TCP floor, on this machine. docs/benchmarks.md explains the figures.
+# Measures the gateway against the raw TCP floors, on this machine. docs/benchmarks.md explains the figures.
 #
-#   scripts/bench.sh [echo|idle|churn|all] [options]
+#   scripts/bench.sh [echo|idle|churn|proxy|all] [options]
 #     --quick          short windows and few sessions: a look, not a measure
 #     --runs N         runs of each echo row, alternating with the floor (3)
 #     --text           text messages instead of binary ones
@@ -46,6 +46,7 @@ growth_bar_percent=2      # of what the sessions take, from the second round to 
 missed=0
 server_pid=
 floor_pid=
+helper_pids=
 work=$(mktemp -d)
 results=$work/results.jsonl
 
@@ -57,7 +58,7 @@ give_up() {
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
     local pid
-    for pid in $server_pid $floor_pid; do
+    for pid in $server_pid $floor_pid $helper_pids; do
         kill "$pid" 2>/dev/null
         wait "$pid" 2>/dev/null
     done
@@ -69,7 +70,7 @@ trap 'exit 2' INT TERM
 read_arguments() {
     while [ $# -gt 0 ]; do
         case $1 in
-        echo | idle | churn | all) what=$1 ;;
+        echo | idle | churn | proxy | all) what=$1 ;;
         --quick) seconds=1 warmup=0.2 sessions=2000 ;;
         --text) kind=--text ;;
         --runs | --handler | --path | --conf | --command | --build)
@@ -138,6 +139,12 @@ start_floor() {
         >"$work/floor.log" 2>&1 &
     floor_pid=$!
     await "$floor_port" "$floor_pid" "$work/floor.log"
+}
+
+stop_floor() {
+    kill "$floor_pid" 2>/dev/null
+    wait "$floor_pid" 2>/dev/null
+    floor_pid=
 }
 
 # load MODE PORT PID OPTION...: runs the generator; its line of JSON stays in $line.
@@ -242,6 +249,9 @@ measure_churn() {
         " p50 $(figure p50_us) us  p99 $(figure p99_us) us"
 }
 
+# shellcheck source=scripts/bench-proxy.sh
+. scripts/bench-proxy.sh
+
 read_arguments "$@"
 [ "$(nproc)" -ge 2 ] || give_up "two cores are needed: one for the server, one for the load"
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
@@ -252,10 +262,14 @@ case $what in
 echo) measure_echo ;;
 idle) measure_idle ;;
 churn) measure_churn ;;
+proxy) measure_proxy ;;
 all)
     measure_echo
     measure_idle
     measure_churn
+    stop_server
+    stop_floor
+    measure_proxy
     ;;
 esac
 cp "$results" "$build/bench.jsonl" && echo && echo "Every run's figures: $build/bench.jsonl"
