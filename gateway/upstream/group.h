@@ -36,9 +36,20 @@ struct upstream_group {
     atomic_uint waiting;         /* requests in all workers' queues */
 };
 
-/* The current roster, shared. Any thread. */
-struct roster *group_roster(struct upstream_group *group);
+/* A group without servers, pending; `tls` and `learned` are NULL and the key is zero. Borrows
+ * `config`. Given; NULL when memory is out. Any thread. */
+struct upstream_group *group_new(const struct config_upstream *config);
+
+/* Frees it, but not what `tls` and `learned` point at; no member is left. NULL inside is fine. */
+void group_free(struct upstream_group **group);
+
+/* Given, with one reference; shares the servers. NULL when memory is out. Any thread. */
+struct roster *roster_new(struct upstream_server *const *servers, size_t count, bool pending);
 void roster_release(struct roster **roster);
+
+/* The current roster, shared. Read `version` before it: then a change in between is seen next time.
+ * Any thread. */
+struct roster *group_roster(struct upstream_group *group);
 
 /* Makes `roster` (taken) the current one and wakes the workers whose requests wait. Control thread.
  */
@@ -47,7 +58,14 @@ void group_publish(struct upstream_group *group, struct roster *roster);
 /* Wakes the workers whose requests wait: a slot is free, or a server has come back. Any thread. */
 void group_wake(struct upstream_group *group);
 
-/* Joins and leaves, for group_wake. Worker's thread. */
+/* Takes a place in the queue, which all workers share; false where queue.size requests wait. Who
+ * has got one tries once more to lease a server before it waits: then no wake is missed. Every
+ * place is given back once. Any thread. */
+WEIR_MUST bool group_queue_enter(struct upstream_group *group);
+void group_queue_leave(struct upstream_group *group);
+
+/* Joins and leaves, for group_wake. The member's mailbox and its wake_letter.deliver are set
+ * before; after it has left, one letter may still be in the mailbox. Worker's thread. */
 void group_join(struct upstream_group *group, struct upstream *member);
 void group_leave(struct upstream_group *group, struct upstream *member);
 

@@ -32,4 +32,8 @@ struct upstream {
     atomic_bool woken;
 };
 
+/* The wake_letter's deliver: sets `woken` to false first, then looks after the requests that wait.
+ * `receiver` is the mailbox's. */
+void upstream_woken(struct mailbox_letter *letter, void *receiver);
+
 #endif
