@@ -1,8 +1,8 @@
 /* A state machine over the bytes between chunks; the chunks themselves are never looked at. Each
  * state says which bytes may come, by the grammar of RFC 9112, section 7.1, and everything else
  * ends the body: lenient chunk parsers are what request smuggling lives on. Called by session/ for
- * request bodies and by the proxy for responses. It never copies, never allocates, and never lets
- * an extension or a trailer field through. */
+ * request bodies and by the proxy for responses. It never copies, never allocates, never lets an
+ * extension through, and never knows what a trailer field means. */
 #include "proto/http_chunked.h"
 
 #include <string.h>
@@ -247,30 +247,58 @@ static struct span take_data(struct http_chunked *chunked, const uint8_t *bytes,
     return (struct span){bytes, taken};
 }
 
-enum weir_err http_chunked_next(struct http_chunked *chunked, const uint8_t *bytes, size_t size,
-                                size_t *consumed, struct span *data, const char **why)
+/* Whether `byte` is of a field line in the trailer section, and not of the empty line behind. */
+static bool is_of_trailer_line(const struct http_chunked *chunked, uint8_t byte)
 {
-    size_t at = 0;
-    while (at < size && chunked->state != STATE_DATA && chunked->state != STATE_DONE) {
+    enum state state = (enum state)chunked->state;
+    return state == STATE_TRAILER_START ? byte != '\r'
+                                        : state > STATE_TRAILER_START && state < STATE_END_LF;
+}
+
+/* Steps through what is not chunk data, up to the empty line if there are trailer lines before it:
+ * they are given first. `*lines` counts their bytes, which end at `*at`. */
+static enum weir_err step_all(struct http_chunked *chunked, const uint8_t *bytes, size_t size,
+                              size_t *at, size_t *lines, const char **why)
+{
+    while (*at < size && chunked->state != STATE_DATA && chunked->state != STATE_DONE) {
+        bool is_line = is_of_trailer_line(chunked, bytes[*at]);
+        if (*lines > 0 && !is_line) {
+            break;
+        }
         const char *limit = count_byte(chunked);
-        const char *fault = limit == NULL ? step(chunked, bytes[at]) : limit;
+        const char *fault = limit == NULL ? step(chunked, bytes[*at]) : limit;
         if (fault != NULL) {
             *why = fault;
             return limit != NULL ? WEIR_ELIMIT : WEIR_EPROTO;
         }
-        at++;
+        *at += 1;
+        *lines += is_line;
     }
-    if (chunked->state == STATE_DONE) {
+    return WEIR_OK;
+}
+
+enum weir_err http_chunked_next(struct http_chunked *chunked, const uint8_t *bytes, size_t size,
+                                size_t *consumed, struct span *data, const char **why)
+{
+    size_t at = 0;
+    size_t lines = 0;
+    enum weir_err err = step_all(chunked, bytes, size, &at, &lines, why);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    chunked->is_trailer = lines > 0;
+    if (lines > 0) {
+        *data = (struct span){bytes + at - lines, lines};
+    } else if (chunked->state == STATE_DONE) {
         chunked->done = true;
-        *consumed = at;
         *data = (struct span){bytes, 0};
-        return WEIR_OK;
-    }
-    if (at == size) {
+    } else if (at == size) {
         *consumed = at;
         return WEIR_AGAIN;
+    } else {
+        *data = take_data(chunked, bytes + at, size - at);
+        at += data->size;
     }
-    *data = take_data(chunked, bytes + at, size - at);
-    *consumed = at + data->size;
+    *consumed = at;
     return WEIR_OK;
 }

@@ -90,16 +90,19 @@ static enum weir_err append_all(struct buffer *out, const struct span *parts, si
 
 enum weir_err http_write_status(struct buffer *out, unsigned status)
 {
-    if (status < 100 || status > 599) {
+    return http_write_status_reason(out, status, span_of(http_write_reason(status)));
+}
+
+enum weir_err http_write_status_reason(struct buffer *out, unsigned status, struct span reason)
+{
+    if (status < 100 || status > 599 || !http_chars_all(reason, HTTP_CHAR_VALUE)) {
         return WEIR_EINVAL;
     }
     char code[16];
     int size = snprintf(code, sizeof code, "%u ", status);
     /* RFC 9112, section 4: the space stays even where there is no phrase. */
-    struct span parts[] = {SPAN("HTTP/1.1 "),
-                           {(const uint8_t *)code, (size_t)size},
-                           span_of(http_write_reason(status)),
-                           SPAN("\r\n")};
+    struct span parts[] = {
+        SPAN("HTTP/1.1 "), {(const uint8_t *)code, (size_t)size}, reason, SPAN("\r\n")};
     return append_all(out, parts, 4);
 }
 

@@ -17,13 +17,17 @@ WEIR_MUST enum weir_err uri_decode(struct span raw, uint8_t *out, size_t *size);
 /* Makes the one path that both routing and files are looked up by: %XX decoded, runs of "/" made
  * one, "." and ".." segments resolved after the decoding. `raw` is a target's path without its
  * query and starts with "/"; `out` has room for raw.size bytes and does not overlap it; `*size` is
- * at least
- * 1. The result starts with "/", has no empty, "." or ".." segment, and ends with "/" exactly where
- * the input named a directory ("/a/", "/a/.", "/a/b/.."). WEIR_EPROTO, with static words in `*why`:
- * no leading "/", an invalid escape, %00, %2F (a slash as data, which the next program may read as
- * a slash), or a path that climbs above the root. Any thread. */
+ * at least 1. The result starts with "/", has no empty, "." or ".." segment, and ends with "/"
+ * exactly where the input named a directory ("/a/", "/a/.", "/a/b/.."). A slash as data, %2F of
+ * either case, separates nothing: it stays as the three characters "%2F", and `*encoded_slash` says
+ * that there was one, even in a segment that ".." took away; a backend may still read it as a
+ * slash, so it is for the caller to refuse it where that matters (a decoded %25 may make the same
+ * three characters, without `*encoded_slash`). WEIR_EPROTO, with static words in `*why`: no leading
+ * "/", an invalid escape, %00, a path that climbs above the root, or "." or ".." beside an encoded
+ * slash
+ * ("..%2Fa"). Any thread. */
 WEIR_MUST enum weir_err uri_normalize_path(struct span raw, uint8_t *out, size_t *size,
-                                           const char **why);
+                                           bool *encoded_slash, const char **why);
 
 /* Takes the next `name=value` off the front of `*rest`, a query without "?". Both are raw; `*value`
  * is empty without "=". Empty pieces ("&&") are passed over. False at the end. Any thread. */

@@ -52,6 +52,9 @@ static bool chunks_are_sound(struct connection *connection, struct span body)
     while (err == WEIR_OK && !chunked.done && total <= most) {
         err = http_chunked_next(&chunked, body.data, body.size, &consumed, &data, &why);
         body = span_from(body, consumed);
+        if (chunked.is_trailer) {
+            continue;
+        }
         total += data.size;
     }
     if (err != WEIR_OK && err != WEIR_AGAIN) {
@@ -77,12 +80,15 @@ static void route_request(struct connection *connection)
     }
     uint8_t *normal = malloc(head->path.size + 1);
     size_t size = 0;
+    bool encoded_slash = false;
     if (normal == NULL) {
         connection_close(connection, WEIR_CLOSE_OUT_OF_MEMORY);
         return;
     }
-    if (uri_normalize_path(head->path, normal, &size, &why) != WEIR_OK) {
+    if (uri_normalize_path(head->path, normal, &size, &encoded_slash, &why) != WEIR_OK) {
         refuse(connection, 400, why);
+    } else if (encoded_slash) {
+        refuse(connection, 400, "an encoded slash in the path");
     } else {
         struct span path = {normal, size};
         const struct route *route = generation_route(connection->generation, head->host, path);

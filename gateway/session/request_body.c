@@ -73,6 +73,9 @@ static size_t take_chunks(struct weir_request *request, const uint8_t *bytes, si
         refuse(request, 400, why);
         return size;
     }
+    if (request->body.chunked.is_trailer) {
+        return consumed;
+    }
     request->bytes_in += data.size;
     if (request->bytes_in > most) {
         refuse(request, 413, "the body is over max_body_size");

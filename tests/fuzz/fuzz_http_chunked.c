@@ -6,13 +6,16 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "proto/http_chunked.h"
+#include "proto/http_fields.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct outcome {
     enum weir_err err;
     struct buffer body;
+    struct buffer trailers;
     size_t consumed;
+    bool done;
 };
 
 /* Decodes one piece, from memory of exactly its size. */
@@ -34,11 +37,14 @@ static void push(struct http_chunked *chunked, const uint8_t *bytes, size_t size
         WEIR_CHECK(outcome->err != WEIR_AGAIN || consumed == size - used);
         WEIR_CHECK(outcome->err != WEIR_OK || chunked->done || piece.size > 0);
         used += consumed;
+        WEIR_CHECK(!chunked->done || !chunked->is_trailer);
         if (outcome->err == WEIR_OK) {
-            WEIR_CHECK(buffer_append(&outcome->body, piece) == WEIR_OK);
+            struct buffer *to = chunked->is_trailer ? &outcome->trailers : &outcome->body;
+            WEIR_CHECK(buffer_append(to, piece) == WEIR_OK);
         }
     } while (outcome->err == WEIR_OK && !chunked->done && used < size);
     outcome->consumed += used;
+    outcome->done = chunked->done;
     free(copy);
 }
 
@@ -58,6 +64,21 @@ static struct outcome decode(const uint8_t *bytes, size_t size, size_t piece_siz
     return outcome;
 }
 
+/* What is given as trailers must be what the parser of heads takes for field lines. */
+static void check_trailers(struct span lines)
+{
+    static struct http_field fields[HTTP_FIELDS_MAX];
+    struct buffer section = {0};
+    struct http_refusal refusal;
+    size_t count = 0;
+    WEIR_CHECK(buffer_append(&section, lines) == WEIR_OK);
+    WEIR_CHECK(buffer_append(&section, SPAN("\r\n")) == WEIR_OK);
+    enum weir_err err =
+        http_fields_parse(buffer_span(&section), HTTP_FIELDS_MAX, fields, &count, &refusal);
+    WEIR_CHECK(err == WEIR_OK || err == WEIR_ELIMIT);
+    buffer_free(&section);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1) {
@@ -67,9 +88,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct outcome split = decode(data + 1, size - 1, 1u + data[0] % 16u);
     WEIR_CHECK(whole.err == split.err);
     WEIR_CHECK(span_equal(buffer_span(&whole.body), buffer_span(&split.body)));
-    WEIR_CHECK((whole.err != WEIR_OK && whole.err != WEIR_AGAIN) ||
-               whole.consumed == split.consumed);
+    if (whole.err == WEIR_OK || whole.err == WEIR_AGAIN) {
+        WEIR_CHECK(whole.consumed == split.consumed);
+        WEIR_CHECK(span_equal(buffer_span(&whole.trailers), buffer_span(&split.trailers)));
+    }
+    WEIR_CHECK(whole.done == split.done);
+    if (whole.done) {
+        check_trailers(buffer_span(&whole.trailers));
+    }
     buffer_free(&whole.body);
+    buffer_free(&whole.trailers);
     buffer_free(&split.body);
+    buffer_free(&split.trailers);
     return 0;
 }

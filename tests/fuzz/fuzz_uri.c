@@ -27,15 +27,38 @@ static void check_normal(struct span path)
     }
 }
 
+/* A backend that takes each kept %2F for a slash must not find dot segments there either. `path` is
+ * changed in place. */
+static void check_once_more(struct span path, uint8_t *out)
+{
+    size_t used = 0;
+    for (size_t at = 0; at < path.size; at++) {
+        bool is_slash = path.size - at >= 3 && memcmp(path.data + at, "%2F", 3) == 0;
+        out[used++] = is_slash ? '/' : path.data[at];
+        at += is_slash ? 2 : 0;
+    }
+    struct span rest = {out, used};
+    while (rest.size > 0) {
+        size_t end = span_find(rest, '/');
+        check_segment((struct span){rest.data, end}, true);
+        rest = span_from(rest, end + 1);
+    }
+}
+
 static void check_path(struct span raw, uint8_t *out)
 {
     size_t used = 0;
     const char *why = NULL;
-    enum weir_err err = uri_normalize_path(raw, out, &used, &why);
+    bool encoded_slash = false;
+    enum weir_err err = uri_normalize_path(raw, out, &used, &encoded_slash, &why);
     WEIR_CHECK(err == WEIR_OK || (err == WEIR_EPROTO && why != NULL));
     if (err == WEIR_OK) {
         WEIR_CHECK(used <= raw.size);
         check_normal((struct span){out, used});
+        /* An encoded "%" may make a %2F that is none. */
+        if (encoded_slash && memmem(raw.data, raw.size, "%25", 3) == NULL) {
+            check_once_more((struct span){out, used}, out);
+        }
     }
 }
 

@@ -18,6 +18,8 @@ struct result {
     bool done;
     size_t size;
     uint8_t body[256];
+    size_t trailer_size;
+    uint8_t trailers[256];
 };
 
 /* Decodes `bytes`, pushed in pieces of `first` bytes and then `step` bytes, each from memory of its
@@ -43,8 +45,11 @@ static struct result decode(struct span bytes, size_t first, size_t step)
             result.err =
                 http_chunked_next(&chunked, copy + used, piece - used, &consumed, &data, &why);
             used += consumed;
-            memcpy(result.body + result.size, data.data != NULL ? data.data : copy, data.size);
-            result.size += data.size;
+            uint8_t *to = chunked.is_trailer ? result.trailers : result.body;
+            size_t *to_size = chunked.is_trailer ? &result.trailer_size : &result.size;
+            memcpy(to + *to_size, data.data != NULL ? data.data : copy, data.size);
+            *to_size += data.size;
+            assert_false(chunked.done && chunked.is_trailer);
             if (result.err == WEIR_OK && !chunked.done) {
                 assert_true(data.size > 0);
                 result.err = used == piece ? WEIR_AGAIN : WEIR_OK;
@@ -65,19 +70,22 @@ struct good {
     struct span bytes;
     const char *body;
     size_t rest;
+    const char *trailers;
 };
 
 static const struct good GOOD[] = {
-    {BYTES("0\r\n\r\n"), "", 0},
-    {BYTES("5\r\nhello\r\n0\r\n\r\nGET"), "hello", 3},
-    {BYTES("1\r\na\r\n2\r\nbc\r\n000\r\n\r\n"), "abc", 0},
-    {BYTES("A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), "01234567890123456789", 0},
-    {BYTES("0000000000000005\r\nhello\r\n0\r\n\r\n"), "hello", 0},
-    {BYTES("2\r\n\r\n\r\n0\r\n\r\n"), "\r\n", 0},
-    {BYTES("1;a\r\nx\r\n1;a=b\r\ny\r\n1 ; a = \"q;\\\"\t \"\r\nz\r\n0\r\n\r\n"), "xyz", 0},
-    {BYTES("1;a=b;c;d=\"e\"\r\nx\r\n0;last\r\n\r\n"), "x", 0},
-    {BYTES("1 ;\ta\t=\t\"\\\xff \x80\" ; b\r\nx\r\n0\r\n\r\n"), "x", 0},
-    {BYTES("1\r\nx\r\n0\r\nA: b\r\nC:\r\nD: \t e\t\r\n\r\n\r\n"), "x", 2},
+    {BYTES("0\r\n\r\n"), "", 0, ""},
+    {BYTES("5\r\nhello\r\n0\r\n\r\nGET"), "hello", 3, ""},
+    {BYTES("1\r\na\r\n2\r\nbc\r\n000\r\n\r\n"), "abc", 0, ""},
+    {BYTES("A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), "01234567890123456789", 0, ""},
+    {BYTES("0000000000000005\r\nhello\r\n0\r\n\r\n"), "hello", 0, ""},
+    {BYTES("2\r\n\r\n\r\n0\r\n\r\n"), "\r\n", 0, ""},
+    {BYTES("1;a\r\nx\r\n1;a=b\r\ny\r\n1 ; a = \"q;\\\"\t \"\r\nz\r\n0\r\n\r\n"), "xyz", 0, ""},
+    {BYTES("1;a=b;c;d=\"e\"\r\nx\r\n0;last\r\n\r\n"), "x", 0, ""},
+    {BYTES("1 ;\ta\t=\t\"\\\xff \x80\" ; b\r\nx\r\n0\r\n\r\n"), "x", 0, ""},
+    {BYTES("1\r\nx\r\n0\r\nA: b\r\nC:\r\nD: \t e\t\r\n\r\n\r\n"), "x", 2,
+     "A: b\r\nC:\r\nD: \t e\t\r\n"},
+    {BYTES("0\r\nA:\r\n\r\nB: c\r\n"), "", 6, "A:\r\n"},
 };
 
 static void test_yields_the_body_however_it_is_split(void **state)
@@ -90,6 +98,8 @@ static void test_yields_the_body_however_it_is_split(void **state)
             assert_true(result.done);
             assert_int_equal(result.size, strlen(GOOD[i].body));
             assert_memory_equal(result.body, GOOD[i].body, result.size);
+            struct span trailers = GOOD[i].trailers != NULL ? span_of(GOOD[i].trailers) : SPAN("");
+            assert_true(span_equal((struct span){result.trailers, result.trailer_size}, trailers));
             assert_int_equal(result.consumed, GOOD[i].bytes.size - GOOD[i].rest);
         }
     }
@@ -216,6 +226,29 @@ static enum weir_err push(struct http_chunked *chunked, const char *text)
     return err;
 }
 
+static void test_gives_trailer_lines_before_the_end(void **state)
+{
+    struct http_chunked chunked = {0};
+    const uint8_t *bytes = (const uint8_t *)"1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\nnext";
+    size_t consumed = 0;
+    struct span data;
+    const char *why;
+    (void)state;
+    assert_int_equal(http_chunked_next(&chunked, bytes, 29, &consumed, &data, &why), WEIR_OK);
+    assert_false(chunked.is_trailer);
+    size_t at = consumed;
+    assert_int_equal(http_chunked_next(&chunked, bytes + at, 29 - at, &consumed, &data, &why),
+                     WEIR_OK);
+    assert_true(chunked.is_trailer && !chunked.done);
+    assert_true(span_equal(data, SPAN("A: b\r\nC: d\r\n")));
+    at += consumed;
+    assert_int_equal(http_chunked_next(&chunked, bytes + at, 29 - at, &consumed, &data, &why),
+                     WEIR_OK);
+    assert_true(chunked.done && !chunked.is_trailer);
+    assert_int_equal(data.size, 0);
+    assert_string_equal((const char *)bytes + at + consumed, "next");
+}
+
 /* A chunk with `size` bytes of extension: a name behind the ";", and the line's CR. */
 static enum weir_err push_extension(struct http_chunked *chunked, size_t size)
 {
@@ -286,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_yields_the_body_however_it_is_split),
         cmocka_unit_test(test_wants_more_until_the_body_is_over),
         cmocka_unit_test(test_refuses_malformed_bodies_however_they_are_split),
+        cmocka_unit_test(test_gives_trailer_lines_before_the_end),
         cmocka_unit_test(test_limits_extensions_of_a_whole_body),
         cmocka_unit_test(test_limits_trailers),
         cmocka_unit_test(test_takes_sizes_up_to_63_bits),

@@ -52,6 +52,26 @@ static void test_refuses_statuses_that_are_none(void **state)
     assert_written(&out, "HTTP/1.1 100 Continue\r\n");
 }
 
+static void test_writes_a_phrase_of_the_callers(void **state)
+{
+    struct buffer out = {0};
+    (void)state;
+    assert_int_equal(http_write_status_reason(&out, 404, SPAN("Gone\tfishing \xe9")), WEIR_OK);
+    assert_written(&out, "HTTP/1.1 404 Gone\tfishing \xe9\r\n");
+    assert_int_equal(http_write_status_reason(&out, 200, SPAN("")), WEIR_OK);
+    assert_written(&out, "HTTP/1.1 200 \r\n");
+    assert_int_equal(http_write_status_reason(&out, 99, SPAN("a")), WEIR_EINVAL);
+    assert_int_equal(http_write_status_reason(&out, 600, SPAN("a")), WEIR_EINVAL);
+    for (unsigned c = 0; c < 256; c++) {
+        uint8_t text[3] = {'a', (uint8_t)c, 'b'};
+        bool is_fine = c == '\t' || (c >= 0x20 && c != 0x7f);
+        assert_int_equal(http_write_status_reason(&out, 200, (struct span){text, 3}),
+                         is_fine ? WEIR_OK : WEIR_EINVAL);
+        assert_int_equal(out.size, is_fine ? strlen("HTTP/1.1 200 a.b\r\n") : 0);
+        buffer_free(&out);
+    }
+}
+
 static void test_writes_a_request_line(void **state)
 {
     struct buffer out = {0};
@@ -109,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_writes_a_response_head),
         cmocka_unit_test(test_keeps_the_space_of_a_status_without_phrase),
         cmocka_unit_test(test_refuses_statuses_that_are_none),
+        cmocka_unit_test(test_writes_a_phrase_of_the_callers),
         cmocka_unit_test(test_writes_a_request_line),
         cmocka_unit_test(test_lets_no_byte_through_that_could_forge_a_line),
         cmocka_unit_test(test_refuses_an_empty_name),

@@ -47,6 +47,13 @@ static const struct row PATHS[] = {
     {"/a%252fb", "/a%2fb"},
     {"/a\\..\\b", "/a\\..\\b"},
     {"/a;b=c/..;/d", "/a;b=c/..;/d"},
+    {"/a%2Fb", "/a%2Fb"},
+    {"/a%2fb/", "/a%2Fb/"},
+    {"/%2f", "/%2F"},
+    {"/%2F%2f/a", "/%2F%2F/a"},
+    {"/a%2Fb/../c", "/c"}, /* also where it does not stay */
+    {"/a%2F...%2F.b", "/a%2F...%2F.b"},
+    {"/a%252Fb", "/a%2Fb"}, /* the same text, no encoded slash */
     {"", NULL},
     {"a", NULL},
     {"*", NULL},
@@ -62,8 +69,13 @@ static const struct row PATHS[] = {
     {"/%2e%2e/a", NULL},
     {"/%2e./a", NULL},
     {"/a%2f..%2f..", NULL},
-    {"/a%2Fb", NULL},
-    {"/%2f", NULL},
+    {"/a%2f../b", NULL},
+    {"/..%2fa", NULL},
+    {"/.%2Fa", NULL},
+    {"/a%2F%2e%2E%2Fb", NULL},
+    {"/a%2F./b", NULL},
+    {"/a%2F%2e", NULL},
+    {"/%2e%2Fa/..", NULL},
     {"/%00", NULL},
     {"/a%00.html", NULL},
     {"/%", NULL},
@@ -89,11 +101,14 @@ static void test_normalizes_paths_within_their_own_size(void **state)
         const char *why = "";
         assert_true(in != NULL && out != NULL);
         memcpy(in, raw.data, raw.size);
-        enum weir_err err = uri_normalize_path((struct span){in, raw.size}, out, &size, &why);
-        bool is_right =
-            PATHS[i].path == NULL
-                ? err == WEIR_EPROTO && strlen(why) > 0
-                : err == WEIR_OK && span_equal((struct span){out, size}, span_of(PATHS[i].path));
+        bool has_slash = strcasestr(PATHS[i].raw, "%2f") != NULL;
+        bool slash = !has_slash;
+        enum weir_err err =
+            uri_normalize_path((struct span){in, raw.size}, out, &size, &slash, &why);
+        bool is_right = PATHS[i].path == NULL
+                            ? err == WEIR_EPROTO && strlen(why) > 0
+                            : err == WEIR_OK && slash == has_slash &&
+                                  span_equal((struct span){out, size}, span_of(PATHS[i].path));
         if (!is_right) {
             fail_msg("%s gave %s \"%.*s\"", PATHS[i].raw, weir_err_name(err), (int)size,
                      (char *)out);
@@ -113,7 +128,10 @@ static void test_a_normal_path_stays_as_it_is(void **state)
         if (PATHS[i].path == NULL || strchr(PATHS[i].path, '%') != NULL) {
             continue; /* a decoded "%" is data, and would be decoded again */
         }
-        assert_int_equal(uri_normalize_path(span_of(PATHS[i].path), out, &size, &why), WEIR_OK);
+        bool slash = true;
+        assert_int_equal(uri_normalize_path(span_of(PATHS[i].path), out, &size, &slash, &why),
+                         WEIR_OK);
+        assert_false(slash);
         assert_true(span_equal((struct span){out, size}, span_of(PATHS[i].path)));
     }
 }
@@ -124,7 +142,8 @@ static void test_refuses_a_raw_nul(void **state)
     size_t size;
     const char *why;
     (void)state;
-    assert_int_equal(uri_normalize_path(SPAN("/a\0b"), out, &size, &why), WEIR_EPROTO);
+    bool slash;
+    assert_int_equal(uri_normalize_path(SPAN("/a\0b"), out, &size, &slash, &why), WEIR_EPROTO);
 }
 
 static void test_decodes_in_place(void **state)
