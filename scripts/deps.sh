@@ -18,7 +18,7 @@ build_packages=(
 test_packages=(
     "${build_packages[@]}"
     libcmocka-dev clang=clang libclang-rt-dev clang-format=clang-format
-    nodejs=node npm=npm openssl=openssl curl=curl
+    nodejs=node npm=npm openssl=openssl curl=curl redis-server=redis-server nginx-light=nginx
 )
 
 runtime_packages=(libevent-2.1-7 libyaml-0-2 liblua5.4-0 lua-cjson libssl3 zlib1g libjansson4)

@@ -193,7 +193,7 @@ step_unit() {
 
 # Whatever more than one thread touches.
 step_tsan() {
-    build_preset tsan && run_ctest build/tsan -R 'base|net|pubsub|worker|mailbox|admin'
+    build_preset tsan && run_ctest build/tsan -R 'base|net|upstream|pubsub|worker|mailbox|admin'
 }
 
 # The optimised build, the configurations that come with it, and what it installs.
