@@ -341,6 +341,11 @@ const char *request_route(const struct weir_request *request)
     return request->route->config->path;
 }
 
+const struct config_websocket *request_websocket(const struct weir_request *request)
+{
+    return request->route->config->websocket;
+}
+
 uint64_t request_id(const struct weir_request *request)
 {
     return request->connection->id;

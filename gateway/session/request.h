@@ -14,6 +14,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
+struct config_websocket;
+
 /* What is told of a request. Spans are borrowed for the request's life. */
 struct span request_method(const struct weir_request *request);
 struct span request_target(const struct weir_request *request); /* as sent */
@@ -45,6 +47,9 @@ struct span request_subprotocol(const struct weir_request *request);
 
 /* The route's configured path, e.g. "/ws". */
 const char *request_route(const struct weir_request *request);
+
+/* What the route says of sessions; NULL where it accepts none. Borrowed for the request's life. */
+const struct config_websocket *request_websocket(const struct weir_request *request);
 
 /* Fields in the order they came. */
 size_t request_header_count(const struct weir_request *request);
