@@ -86,6 +86,108 @@ enum weir_err settings_switch(const struct settings *settings, const char *key, 
     return WEIR_OK;
 }
 
+enum weir_err settings_number(const struct settings *settings, const char *key, uint64_t fallback,
+                              char *error, size_t error_size, uint64_t *number)
+{
+    const json_t *found = json_object_get(settings->object, key);
+    if (found == NULL) {
+        *number = fallback;
+        return WEIR_OK;
+    }
+    if (!json_is_integer(found) || json_integer_value(found) < 0) {
+        snprintf(error, error_size, "`%s` is not a whole number of at least 0", key);
+        return WEIR_EINVAL;
+    }
+    *number = (uint64_t)json_integer_value(found);
+    return WEIR_OK;
+}
+
+/* Room for `count` items of `size` bytes; none need any. */
+static enum weir_err make_room(size_t count, size_t size, void **room)
+{
+    *room = count > 0 ? calloc(count, size) : NULL;
+    return count > 0 && *room == NULL ? WEIR_ENOMEM : WEIR_OK;
+}
+
+enum weir_err settings_texts(const struct settings *settings, const char *key, char *error,
+                             size_t error_size, const char ***texts, size_t *count)
+{
+    const json_t *list = json_object_get(settings->object, key);
+    if (list != NULL && !json_is_array(list)) {
+        snprintf(error, error_size, "`%s` is not a list", key);
+        return WEIR_EINVAL;
+    }
+    size_t items = json_array_size(list);
+    void *made = NULL;
+    enum weir_err err = make_room(items, sizeof(**texts), &made);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    const char **filled = made;
+    for (size_t i = 0; i < items; i++) {
+        filled[i] = json_string_value(json_array_get(list, i));
+        if (filled[i] == NULL) {
+            free(made);
+            snprintf(error, error_size, "`%s` holds something that is not a text", key);
+            return WEIR_EINVAL;
+        }
+    }
+    *texts = filled;
+    *count = items;
+    return WEIR_OK;
+}
+
+enum weir_err settings_pairs(const struct settings *settings, const char *key, char *error,
+                             size_t error_size, struct settings_pair **pairs, size_t *count)
+{
+    json_t *object = json_object_get(settings->object, key);
+    if (object != NULL && !json_is_object(object)) {
+        snprintf(error, error_size, "`%s` is not an object", key);
+        return WEIR_EINVAL;
+    }
+    size_t items = json_object_size(object);
+    void *made = NULL;
+    enum weir_err err = make_room(items, sizeof(**pairs), &made);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    struct settings_pair *filled = made;
+    void *at = json_object_iter(object);
+    for (size_t i = 0; i < items; i++, at = json_object_iter_next(object, at)) {
+        filled[i].name = json_object_iter_key(at);
+        filled[i].text = json_string_value(json_object_iter_value(at));
+        if (filled[i].text == NULL) {
+            snprintf(error, error_size, "`%s.%s` is not a text", key, filled[i].name);
+            free(made);
+            return WEIR_EINVAL;
+        }
+    }
+    *pairs = filled;
+    *count = items;
+    return WEIR_OK;
+}
+
+enum weir_err settings_inside(const struct settings *settings, const char *key, char *error,
+                              size_t error_size, struct settings **inside)
+{
+    json_t *object = json_object_get(settings->object, key);
+    if (object != NULL && !json_is_object(object)) {
+        snprintf(error, error_size, "`%s` is not an object", key);
+        return WEIR_EINVAL;
+    }
+    struct settings *made = calloc(1, sizeof(*made));
+    if (made == NULL) {
+        return WEIR_ENOMEM;
+    }
+    made->object = object != NULL ? json_incref(object) : json_object();
+    if (made->object == NULL) {
+        free(made);
+        return WEIR_ENOMEM;
+    }
+    *inside = made;
+    return WEIR_OK;
+}
+
 static bool is_among(const char *name, const char *const *keys, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
