@@ -69,6 +69,10 @@ void group_queue_leave(struct upstream_group *group);
 void group_join(struct upstream_group *group, struct upstream *member);
 void group_leave(struct upstream_group *group, struct upstream *member);
 
+/* The key of sticky cookies for a configured secret of any length: its SHA-256. In sticky_cookie.c,
+ * where OpenSSL is. WEIR_EINVAL: OpenSSL refuses. Any thread. */
+WEIR_MUST enum weir_err sticky_cookie_key(const char *secret, uint8_t key[32]);
+
 /* The group of that name, or NULL. Any thread. */
 struct upstreams;
 struct upstream_group *upstreams_group(struct upstreams *upstreams, const char *name);

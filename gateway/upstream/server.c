@@ -125,6 +125,12 @@ void server_release(struct upstream_server **server)
     }
 }
 
+const char *server_tls_name(const struct upstream_server *server)
+{
+    const struct config_upstream_tls *tls = server->upstream->tls;
+    return tls != NULL && tls->server_name != NULL ? tls->server_name : server->host;
+}
+
 /* --- whether it may be asked --- */
 
 bool server_is_ejected(const struct upstream_server *server, uint64_t now_ms)

@@ -49,6 +49,10 @@ struct upstream_server *server_new(const struct config_upstream *upstream,
 struct upstream_server *server_share(struct upstream_server *server);
 void server_release(struct upstream_server **server);
 
+/* What TLS to it asks for (SNI) and believes its certificate for; terminated, borrowed for the
+ * server's life. Any thread. */
+const char *server_tls_name(const struct upstream_server *server);
+
 /* Whether something new may go to it now. Any thread. */
 bool server_takes_new(const struct upstream_server *server, uint64_t now_ms);
 
