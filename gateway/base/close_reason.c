@@ -5,11 +5,11 @@
 
 static const struct row {
     uint16_t code;
-    bool ours;
+    uint8_t by; /* as the table has it */
     const char *words;
     const char *label;
 } rows[] = {
-#define X(name, code, ours, words) {code, ours, words, #name},
+#define X(name, code, by, words) {code, by, words, #name},
 #include "base/close_reason.tbl"
 #undef X
 };
@@ -25,9 +25,10 @@ uint16_t close_reason_code(enum close_reason reason)
     return row_of(reason)->code;
 }
 
-bool close_reason_is_ours(enum close_reason reason)
+const char *close_reason_closed_by(enum close_reason reason)
 {
-    return row_of(reason)->ours;
+    static const char *const who[] = {"client", "gateway", "backend"};
+    return who[row_of(reason)->by];
 }
 
 const char *close_reason_words(enum close_reason reason)

@@ -13,7 +13,6 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "session/connection_internal.h"
-#include "session/output.h"
 #include "session/request_internal.h"
 #include "session/session_internal.h"
 
@@ -86,14 +85,10 @@ static void mark_ended(struct connection *connection, enum close_reason reason)
 
 void connection_close(struct connection *connection, enum close_reason reason)
 {
-    struct cork *cork = &connection->worker->cork;
     if (connection->state == CONNECTION_DEAD) {
         return;
     }
-    if (cork->owner == connection) {
-        cork->owner = NULL;
-        cork->size = 0;
-    }
+    cork_forget(&connection->worker->cork, &connection->stream);
     mark_ended(connection, reason);
     connection->state = CONNECTION_DEAD;
     wheel_cancel(&connection->timer);
@@ -106,8 +101,8 @@ void connection_finish(struct connection *connection, enum close_reason reason)
     if (connection->state >= CONNECTION_LINGER) {
         return;
     }
-    if (cork->owner == connection) {
-        output_uncork(cork);
+    if (cork->owner == &connection->stream) {
+        cork_flush(cork);
     }
     if (connection->state == CONNECTION_DEAD) {
         return; /* the send has failed */
@@ -204,7 +199,6 @@ static void peer_gone(struct connection *connection)
 static void connection_ready(struct stream *stream, bool readable, bool writable)
 {
     struct connection *connection = (struct connection *)(void *)stream;
-    struct cork *cork = &connection->worker->cork;
     if (connection->state == CONNECTION_DEAD) {
         return;
     }
@@ -222,9 +216,7 @@ static void connection_ready(struct stream *stream, bool readable, bool writable
                              CONNECTION_HEAD); /* the handshake's time is over, the head's begins */
         }
     }
-    if (cork->owner == connection) {
-        output_uncork(cork);
-    }
+    cork_flush(&connection->worker->cork); /* maybe a backend's bytes: their turn is over too */
     if (connection->state != CONNECTION_DEAD) {
         connection_update_reading(connection);
     }

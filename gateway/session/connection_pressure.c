@@ -31,7 +31,7 @@ static bool is_above_high(const struct connection *connection, size_t bytes)
 bool connection_keeps_up(struct connection *connection)
 {
     if (!connection->choked && is_above_high(connection, output_waiting(connection))) {
-        output_uncork(&connection->worker->cork); /* what the kernel takes has not to wait */
+        cork_flush(&connection->worker->cork); /* what the kernel takes has not to wait */
     }
     return !connection->choked && connection->state != CONNECTION_DEAD;
 }

@@ -220,17 +220,12 @@ void request_resume(struct weir_request *request, unsigned seat, enum weir_verdi
     }
 }
 
-static const char *who_closed(enum close_reason reason)
-{
-    return close_reason_is_ours(reason) ? "gateway" : "client";
-}
-
 static void unwind(struct weir_request *request, enum close_reason reason)
 {
     struct weir_ending ending = {
         .struct_size = sizeof ending,
         .status = request->status,
-        .closed_by = who_closed(reason),
+        .closed_by = close_reason_closed_by(reason),
         .words = close_reason_words(reason),
         .duration_us = clock_monotonic_us() - request->started_us,
         .bytes_in = request->bytes_in,

@@ -50,13 +50,12 @@ static void fill_ending(const struct weir_session *session, enum close_reason re
                         struct weir_ending *ending)
 {
     const struct weir_request *request = session->request;
-    bool by_client = session->by_client || !close_reason_is_ours(reason);
     *ending = (struct weir_ending){
         .struct_size = sizeof *ending,
         .code = session->close_code != 0 ? session->close_code : WS_CLOSE_ABNORMAL,
         .reason = {(const uint8_t *)session->close_reason, session->close_reason_size},
         .status = request->status,
-        .closed_by = by_client ? "client" : "gateway",
+        .closed_by = session->by_client ? "client" : close_reason_closed_by(reason),
         .words = close_reason_words(reason),
         .duration_us = clock_monotonic_us() - request->started_us,
         .messages_in = session->messages_in,
@@ -119,7 +118,7 @@ static bool is_full(const struct weir_session *session)
     struct connection *connection = session->connection;
     uint64_t most = settings(session)->max_queue_size;
     if (output_waiting(connection) >= most && stream_queued(&connection->stream) < most) {
-        output_uncork(&connection->worker->cork);
+        cork_flush(&connection->worker->cork);
     }
     return stream_queued(&connection->stream) >= most;
 }

@@ -31,10 +31,10 @@ void worker_state_destroy(struct weir_worker *worker)
 void worker_state_turn_end(void *context)
 {
     struct weir_worker *worker = context;
-    output_uncork(&worker->cork);
+    cork_flush(&worker->cork);
     while (worker->swept != NULL) {
         connection_sweep(worker); /* unwinding may send, and what is sent may end connections */
-        output_uncork(&worker->cork);
+        cork_flush(&worker->cork);
     }
 }
 
@@ -51,4 +51,25 @@ unsigned worker_id(const struct weir_worker *worker)
 unsigned worker_count(const struct weir_worker *worker)
 {
     return worker->count;
+}
+
+struct cork *worker_cork(struct weir_worker *worker)
+{
+    return &worker->cork;
+}
+
+uint8_t *worker_read_buffer(struct weir_worker *worker, size_t *size)
+{
+    *size = WORKER_READ_BYTES;
+    return worker->read_buffer;
+}
+
+struct compression_scratch *worker_compression(struct weir_worker *worker)
+{
+    return &worker->compression;
+}
+
+struct upstream_worker *worker_upstreams(struct weir_worker *worker)
+{
+    return worker->upstreams;
 }

@@ -10,14 +10,15 @@
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/list.h"
+#include "net/cork.h"
 #include "net/loop.h"
 #include "net/wheel.h"
 #include "proto/http_head.h"
 #include "session/compression.h"
 #include "session/generation.h"
-#include "session/output.h"
 
 struct connection;
+struct upstream_worker;
 
 enum {
     WORKER_READ_BYTES =
@@ -48,7 +49,8 @@ struct weir_worker {
     uint64_t server_fields_second;
     char server_fields_text[80];
 
-    void *owner; /* for worker/ */
+    struct upstream_worker *upstreams; /* set by worker/; for handlers that forward */
+    void *owner;                       /* for worker/ */
 };
 
 /* Prepares buffers, wheel and lists; the caller has set loop, id and count. WEIR_ENOMEM: destroy

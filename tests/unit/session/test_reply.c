@@ -248,7 +248,7 @@ static void test_streamed_answer_whose_client_has_gone(void **state)
     enum weir_err err = WEIR_OK;
     for (unsigned i = 0; err == WEIR_OK && i < 10; i++) {
         err = request_reply_body(request, SPAN("more"), &full);
-        output_uncork(&f->worker.cork);
+        cork_flush(&f->worker.cork);
     }
     assert_int_equal(err, WEIR_ECLOSED);
     turns(f);
