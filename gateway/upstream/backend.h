@@ -19,6 +19,9 @@ struct upstream;
 struct backend_ops {
     void (*ready)(struct backend *backend, bool readable, bool writable); /* as stream_ready_fn */
     void (*timed_out)(struct backend *backend); /* of backend_set_timeout */
+    /* The worker part is freed, and cuts the connection after this: forget it, free what belongs to
+     * it, and call nothing. NULL for owners that are freed by others. */
+    void (*dropped)(struct backend *backend);
 };
 
 struct backend {
