@@ -4,6 +4,7 @@
 #ifndef WEIR_UPSTREAM_UPSTREAMS_H
 #define WEIR_UPSTREAM_UPSTREAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buffer.h"
@@ -29,6 +30,9 @@ WEIR_MUST enum weir_err upstreams_start(struct upstreams *upstreams, struct loop
 
 /* Ends that; called before the loop ends. Control thread. */
 void upstreams_stop(struct upstreams *upstreams);
+
+/* Whether there is an upstream of that name. Any thread. */
+bool upstreams_has(const struct upstreams *upstreams, struct span name);
 
 /* Sets what the operator says of each server of `upstream` (empty: of all) whose address, as
  * configured or as resolved, is `server`. Returns how many there were; addresses that a name gets
