@@ -3,12 +3,14 @@
  * input. */
 #include "net/stream.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "net/stream_internal.h"
 
 enum {
     FLUSH_PIECES = 16
@@ -18,10 +20,22 @@ static const struct timeval at_once = {0, 0};
 
 static void stream_event(evutil_socket_t fd, short what, void *context);
 
-static void watch(struct stream *stream)
+/* Keeps the errno of a call that has told of the connection's end. */
+static enum weir_err noted(struct stream *stream, enum weir_err err)
+{
+    if (err == WEIR_EIO || (err == WEIR_ECLOSED && errno != 0)) {
+        stream->error = (uint8_t)errno;
+    }
+    return err;
+}
+
+static short wanted_interest(struct stream *stream)
 {
     bool queued = stream_queued(stream) > 0;
     short wanted = EV_PERSIST;
+    if (stream->connecting) {
+        return EV_PERSIST | EV_WRITE; /* tells of success and failure alike: connect(2) */
+    }
     if (stream->reading || (queued && stream->write_wants_read)) {
         wanted |= EV_READ;
     }
@@ -34,6 +48,12 @@ static void watch(struct stream *stream)
         wanted |= EV_READ | EV_ET;
         stream->woken = false;
     }
+    return wanted;
+}
+
+void stream_watch(struct stream *stream)
+{
+    short wanted = wanted_interest(stream);
     if (stream->watching && wanted == stream->interest) {
         return;
     }
@@ -79,10 +99,25 @@ bool stream_is_open(const struct stream *stream)
 
 enum weir_err stream_read(struct stream *stream, void *bytes, size_t size, size_t *got)
 {
+    if (stream->connecting) {
+        return WEIR_AGAIN;
+    }
     stream->read_wants_write = false;
-    enum weir_err err = stream->ops->read(stream, bytes, size, got);
+    errno = 0;
+    enum weir_err err = noted(stream, stream->ops->read(stream, bytes, size, got));
     if (stream->read_wants_write) {
-        watch(stream);
+        stream_watch(stream);
+    }
+    return err;
+}
+
+enum weir_err stream_handshake(struct stream *stream, char *why, size_t why_size)
+{
+    stream->read_wants_write = false;
+    errno = 0;
+    enum weir_err err = noted(stream, stream->ops->handshake(stream, why, why_size));
+    if (stream->read_wants_write) {
+        stream_watch(stream);
     }
     return err;
 }
@@ -96,7 +131,11 @@ void stream_set_reading(struct stream *stream, bool on)
 {
     if (stream->reading != on && stream_is_open(stream)) {
         stream->reading = on;
-        watch(stream);
+        stream_watch(stream);
+        if (on && stream->unread) {
+            stream_wake(stream); /* the socket may have nothing more to tell of */
+        }
+        stream->unread = stream->unread && !on;
     }
 }
 
@@ -104,7 +143,7 @@ void stream_wake(struct stream *stream)
 {
     /* Not event_active: that would come back within this turn, before any timer and any other
      * socket, and for a peer that always has more, again and again. */
-    if (stream->watching && stream_is_open(stream) && !stream->woken) {
+    if (stream->watching && stream_is_open(stream) && !stream->woken && !stream->connecting) {
         stream->woken = event_add(&stream->event, &at_once) == 0;
     }
 }
@@ -145,8 +184,7 @@ static void drop_empty_queue(struct stream *stream)
     }
 }
 
-/* Sends what the kernel takes of the queue. WEIR_AGAIN while some of it stays. */
-static enum weir_err flush(struct stream *stream)
+enum weir_err stream_flush(struct stream *stream)
 {
     while (stream_queued(stream) > 0) {
         struct evbuffer_iovec pieces[FLUSH_PIECES];
@@ -156,7 +194,8 @@ static enum weir_err flush(struct stream *stream)
             count = FLUSH_PIECES;
         }
         stream->write_wants_read = false;
-        enum weir_err err = stream->ops->write(stream, pieces, count, &took);
+        errno = 0;
+        enum weir_err err = noted(stream, stream->ops->write(stream, pieces, count, &took));
         if (err != WEIR_OK) {
             return err;
         }
@@ -181,9 +220,10 @@ enum weir_err stream_write(struct stream *stream, const struct iovec *pieces, in
     if (!stream_is_open(stream) || stream->shut) {
         return WEIR_ECLOSED;
     }
-    if (stream_queued(stream) == 0) {
+    if (stream_queued(stream) == 0 && !stream->connecting) {
         stream->write_wants_read = false;
-        enum weir_err err = stream->ops->write(stream, pieces, count, &took);
+        errno = 0;
+        enum weir_err err = noted(stream, stream->ops->write(stream, pieces, count, &took));
         if (err == WEIR_OK && took == size_of(pieces, count)) {
             return WEIR_OK;
         }
@@ -192,7 +232,7 @@ enum weir_err stream_write(struct stream *stream, const struct iovec *pieces, in
         }
     }
     enum weir_err err = enqueue(stream, pieces, count, took);
-    watch(stream);
+    stream_watch(stream);
     return err;
 }
 
@@ -200,10 +240,21 @@ void stream_shutdown(struct stream *stream)
 {
     if (stream_is_open(stream) && !stream->shut) {
         stream->shut = true;
-        if (stream_queued(stream) == 0) {
+        if (stream_queued(stream) == 0 && !stream->connecting) {
             stream->ops->shutdown(stream);
         }
     }
+}
+
+void stream_break(struct stream *stream, int error)
+{
+    if (stream->queue != NULL) {
+        evbuffer_free(stream->queue);
+        stream->queue = NULL;
+    }
+    stream->shut = true;
+    stream->broken = true;
+    stream->error = (uint8_t)error;
 }
 
 static bool flush_on_event(struct stream *stream)
@@ -211,31 +262,38 @@ static bool flush_on_event(struct stream *stream)
     if (stream_queued(stream) == 0) {
         return false;
     }
-    enum weir_err err = flush(stream);
+    enum weir_err err = stream_flush(stream);
     if (err == WEIR_OK && stream->shut) {
         stream->ops->shutdown(stream);
     }
     if (err != WEIR_OK && err != WEIR_AGAIN) {
-        evbuffer_drain(stream->queue, evbuffer_get_length(stream->queue));
-        drop_empty_queue(stream);
-        stream->shut = true;
-        stream->broken = true;
+        stream_break(stream, stream->error);
     }
-    watch(stream);
+    stream_watch(stream);
     return true;
 }
 
-/* Whether the peer has cut the connection, or has ended its direction with nothing left to read. */
-static bool peer_is_gone(struct stream *stream)
+bool stream_peer_is_gone(struct stream *stream)
 {
     int error = 0;
     socklen_t size = sizeof error;
-    char byte;
-    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
-        stream->broken = true;
+    if (!stream_is_open(stream) || stream->broken) {
         return true;
     }
-    return recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    if (stream->connecting) {
+        return false;
+    }
+    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
+        stream->broken = true;
+        stream->error = (uint8_t)error;
+        return true;
+    }
+    errno = 0;
+    enum weir_err err = noted(stream, stream->ops->look(stream));
+    if (err == WEIR_EIO || err == WEIR_EPROTO) {
+        stream->broken = true;
+    }
+    return err != WEIR_OK && err != WEIR_AGAIN;
 }
 
 static void stream_event(evutil_socket_t fd, short what, void *context)
@@ -247,10 +305,15 @@ static void stream_event(evutil_socket_t fd, short what, void *context)
         /* libevent has taken the whole event off, not only its time. */
         stream->woken = false;
         stream->watching = false;
-        watch(stream);
+        stream_watch(stream);
+    }
+    if (stream->connecting) {
+        stream_finish_connect(stream);
+        return;
     }
     bool writable = flush_on_event(stream);
-    if (!stream->reading && (stream->broken || ((what & EV_READ) != 0 && peer_is_gone(stream)))) {
+    if (!stream->reading &&
+        (stream->broken || ((what & EV_READ) != 0 && stream_peer_is_gone(stream)))) {
         stream->ready(stream, false, false);
         return;
     }
@@ -259,6 +322,11 @@ static void stream_event(evutil_socket_t fd, short what, void *context)
     if (readable || writable) {
         stream->ready(stream, readable, writable);
     }
+}
+
+int stream_error(const struct stream *stream)
+{
+    return stream->error;
 }
 
 bool stream_is_broken(const struct stream *stream)

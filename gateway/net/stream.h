@@ -36,14 +36,18 @@ struct stream {
     void *tls;              /* the SSL of a TLS stream */
     struct evbuffer *queue; /* what the kernel did not take; NULL while nothing waits */
     int fd;
-    bool reading;          /* the owner wants to be told of input */
-    bool read_wants_write; /* TLS: a read waits for the socket to take bytes */
-    bool write_wants_read; /* TLS: a write waits for bytes to come */
-    bool watching;         /* the event is set, for `interest` */
-    bool woken;            /* and for the next turn, whatever comes */
-    bool shut;             /* our direction is to end, or has ended, after the queue */
-    bool broken;           /* the connection is cut */
     short interest;
+    uint8_t error;             /* the errno that broke it; Linux's fit */
+    bool reading : 1;          /* the owner wants to be told of input */
+    bool read_wants_write : 1; /* TLS: a read waits for the socket to take bytes */
+    bool write_wants_read : 1; /* TLS: a write waits for bytes to come */
+    bool watching : 1;         /* the event is set, for `interest` */
+    bool woken : 1;            /* and for the next turn, whatever comes */
+    bool shut : 1;             /* our direction is to end, or has ended, after the queue */
+    bool broken : 1;           /* the connection is cut */
+    bool connecting : 1;       /* the outcome of connect(2) is awaited */
+    bool unread : 1; /* TLS: a look for the peer's end took something off the socket that the owner
+                        has not been told of */
 };
 
 /* Takes `fd`, a connected non-blocking socket. Plain, with reading off. */
@@ -58,19 +62,22 @@ WEIR_MUST enum weir_err stream_connect(struct stream *stream, struct loop *loop,
                                        stream_ready_fn ready);
 bool stream_is_connecting(const struct stream *stream);
 
-/* The errno that has broken the stream; 0 while it is not broken, or none is known. */
+/* The errno that has broken the stream, also when only a read or a write has told of it; 0 while it
+ * is not broken, or none is known. */
 int stream_error(const struct stream *stream);
 
 /* From here on the stream speaks TLS, as a client of `name` (SNI, and what the certificate must be
- * for; NULL: neither). `tls` is borrowed for the call. Connected streams only. Then call
- * stream_handshake until it is done. WEIR_ENOMEM: still plain. */
+ * for; NULL: neither; an address goes without brackets, and without SNI). `tls` is borrowed for the
+ * call. Connected streams only. Then call stream_handshake until it is done. WEIR_ENOMEM: still
+ * plain. WEIR_EINVAL: likewise, since no certificate can be for that name. */
 WEIR_MUST enum weir_err stream_start_tls_client(struct stream *stream, struct tls_client *tls,
                                                 const char *name);
 
 /* Goes on with the TLS handshake; to be called at first, and whenever the stream is ready, with
  * reading on. WEIR_OK: done (at once for plain). WEIR_AGAIN. WEIR_EPROTO: it failed; `why` (at
  * least 256 bytes) gets OpenSSL's words, also why a certificate was not believed. WEIR_EIO,
- * WEIR_ECLOSED: cut. */
+ * WEIR_ECLOSED: cut; `why` says so. A TLS 1.3 server that does not believe our certificate says so
+ * only after WEIR_OK: the next read is WEIR_EPROTO (RFC 8446, section 4.4.2.4). */
 WEIR_MUST enum weir_err stream_handshake(struct stream *stream, char *why, size_t why_size);
 
 /* Whether the peer has ended its direction or cut the connection, with nothing left to read; it
@@ -132,6 +139,9 @@ struct stream_ops {
     enum weir_err (*write)(struct stream *stream, const struct iovec *pieces, int count,
                            size_t *took);
     bool (*has_pending)(const struct stream *stream);
+    enum weir_err (*handshake)(struct stream *stream, char *why, size_t why_size);
+    /* WEIR_AGAIN: still there, and silent. WEIR_OK: there is something to read. Else gone. */
+    enum weir_err (*look)(struct stream *stream);
     void (*shutdown)(struct stream *stream);
     void (*close)(struct stream *stream);
 };

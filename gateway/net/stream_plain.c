@@ -59,6 +59,21 @@ static bool plain_has_pending(const struct stream *stream)
     return false;
 }
 
+static enum weir_err plain_handshake(struct stream *stream, char *why, size_t why_size)
+{
+    (void)stream;
+    (void)why;
+    (void)why_size;
+    return WEIR_OK;
+}
+
+static enum weir_err plain_look(struct stream *stream)
+{
+    char byte;
+    size_t got;
+    return receive(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, &got);
+}
+
 static void plain_shutdown(struct stream *stream)
 {
     shutdown(stream->fd, SHUT_WR);
@@ -73,6 +88,8 @@ const struct stream_ops stream_plain_ops = {
     .read = plain_read,
     .write = plain_write,
     .has_pending = plain_has_pending,
+    .handshake = plain_handshake,
+    .look = plain_look,
     .shutdown = plain_shutdown,
     .close = plain_close,
 };

@@ -1,8 +1,11 @@
-/* A stream through OpenSSL. The handshake happens inside the first reads; renegotiation is off, but
- * TLS 1.3 key updates may still make a read wait for writing, and the other way round. OpenSSL 3.0
- * breaks a connection whose peer asks for new keys while a record of ours is half sent. */
+/* A stream through OpenSSL. A client's handshake happens inside the first reads; renegotiation is
+ * off, but TLS 1.3 key updates may still make a read wait for writing, and the other way round.
+ * OpenSSL 3.0 breaks a connection whose peer asks for new keys while a record of ours is half sent.
+ */
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -74,6 +77,60 @@ static enum weir_err tls_write(struct stream *stream, const struct iovec *pieces
     return WEIR_OK;
 }
 
+/* Turns what made a handshake fail into words, and OpenSSL's way to tell of a cut into ours. */
+static enum weir_err handshake_failed(struct stream *stream, enum weir_err err, char *why,
+                                      size_t why_size)
+{
+    unsigned long error = ERR_peek_error();
+    const char *words = ERR_reason_error_string(error);
+    long verdict = SSL_get_verify_result(stream->tls);
+    if (err == WEIR_ECLOSED || ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        snprintf(why, why_size, "the peer has ended the connection during the TLS handshake");
+        err = WEIR_ECLOSED;
+    } else if (err == WEIR_EIO) {
+        snprintf(why, why_size, "the connection was cut during the TLS handshake: %s",
+                 errno != 0 ? strerror(errno) : "end of file");
+    } else if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+        snprintf(why, why_size, "the peer's certificate is not believed: %s",
+                 X509_verify_cert_error_string(verdict));
+    } else {
+        snprintf(why, why_size, "the TLS handshake failed: %s",
+                 words != NULL ? words : "no details");
+    }
+    ERR_clear_error();
+    return err;
+}
+
+static enum weir_err tls_handshake(struct stream *stream, char *why, size_t why_size)
+{
+    ERR_clear_error();
+    int result = SSL_do_handshake(stream->tls);
+    if (result == 1) {
+        return WEIR_OK;
+    }
+    enum weir_err err = from_ssl(stream, result, true);
+    return err == WEIR_AGAIN ? err : handshake_failed(stream, err, why, why_size);
+}
+
+/* Only OpenSSL can see a close_notify, which may lie behind records that are no data (session
+ * tickets). The data that it comes across is kept inside for the next read; the kernel will not
+ * tell of it again. */
+static enum weir_err tls_look(struct stream *stream)
+{
+    char byte;
+    size_t got;
+    if (!SSL_is_init_finished(stream->tls)) {
+        /* A handshake is for reads to go on with. */
+        return stream_plain_ops.look(stream);
+    }
+    ERR_clear_error();
+    int result = SSL_peek_ex(stream->tls, &byte, sizeof byte, &got);
+    enum weir_err err = result == 1 ? WEIR_OK : from_ssl(stream, result, true);
+    stream->unread = stream->unread || err != WEIR_AGAIN;
+    ERR_clear_error();
+    return err;
+}
+
 static bool tls_has_pending(const struct stream *stream)
 {
     /* Not SSL_has_pending: that is true for a part of a record too, which no read can use yet. */
@@ -100,6 +157,8 @@ const struct stream_ops stream_tls_ops = {
     .read = tls_read,
     .write = tls_write,
     .has_pending = tls_has_pending,
+    .handshake = tls_handshake,
+    .look = tls_look,
     .shutdown = tls_shutdown,
     .close = tls_close,
 };
@@ -126,16 +185,39 @@ char *stream_client_subject(const struct stream *stream)
     return subject;
 }
 
-enum weir_err stream_start_tls(struct stream *stream, struct tls_context *tls)
+/* From now on the stream speaks through `ssl`, which is taken; NULL: there was no memory. */
+static enum weir_err begin(struct stream *stream, SSL *ssl)
 {
-    SSL *ssl = SSL_new(tls_context_ssl(tls));
     if (ssl == NULL || SSL_set_fd(ssl, stream->fd) != 1) {
         SSL_free(ssl);
         ERR_clear_error();
         return WEIR_ENOMEM;
     }
-    SSL_set_accept_state(ssl);
     stream->tls = ssl;
     stream->ops = &stream_tls_ops;
     return WEIR_OK;
+}
+
+enum weir_err stream_start_tls(struct stream *stream, struct tls_context *tls)
+{
+    SSL *ssl = SSL_new(tls_context_ssl(tls));
+    if (ssl != NULL) {
+        SSL_set_accept_state(ssl);
+    }
+    return begin(stream, ssl);
+}
+
+enum weir_err stream_start_tls_client(struct stream *stream, struct tls_client *tls,
+                                      const char *name)
+{
+    SSL *ssl = SSL_new(tls_client_ssl(tls));
+    if (ssl != NULL) {
+        SSL_set_connect_state(ssl);
+    }
+    if (ssl != NULL && name != NULL && !tls_client_expect(ssl, name)) {
+        SSL_free(ssl);
+        ERR_clear_error();
+        return WEIR_EINVAL;
+    }
+    return begin(stream, ssl);
 }

@@ -2,7 +2,6 @@
  * callback switches to the others. Called when a configuration is loaded; workers only read. */
 #include "net/tls_context.h"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,15 +20,13 @@ struct tls_context {
     size_t count;
 };
 
-static const unsigned char alpn_http11[] = "\x08http/1.1";
-
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                        const unsigned char *in, unsigned in_size, void *context)
 {
     (void)ssl;
     (void)context;
     unsigned char *chosen = NULL;
-    if (SSL_select_next_proto(&chosen, out_size, alpn_http11, sizeof alpn_http11 - 1, in,
+    if (SSL_select_next_proto(&chosen, out_size, tls_alpn_http11, sizeof tls_alpn_http11, in,
                               in_size) != OPENSSL_NPN_NEGOTIATED) {
         /* RFC 7301, section 3.2: nothing in common is a fatal no_application_protocol. */
         return SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -76,18 +73,6 @@ static int choose_by_name(SSL *ssl, int *alert, void *argument)
     return SSL_TLSEXT_ERR_OK;
 }
 
-static enum weir_err refuse(char *why, size_t size, const char *file, const char *what)
-{
-    char words[160] = "no details";
-    unsigned long error = ERR_get_error();
-    if (error != 0) {
-        ERR_error_string_n(error, words, sizeof words);
-    }
-    snprintf(why, size, "%s: %s (%s)", file, what, words);
-    ERR_clear_error();
-    return WEIR_EINVAL;
-}
-
 static enum weir_err set_client_ca(SSL_CTX *ssl, const struct tls_settings *settings, char *why,
                                    size_t size)
 {
@@ -100,7 +85,7 @@ static enum weir_err set_client_ca(SSL_CTX *ssl, const struct tls_settings *sett
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(settings->client_ca);
     if (names == NULL || SSL_CTX_load_verify_file(ssl, settings->client_ca) != 1) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
-        return refuse(why, size, settings->client_ca, "cannot be used as client_ca");
+        return tls_common_refuse(why, size, settings->client_ca, "cannot be used as client_ca");
     }
     SSL_CTX_set_client_CA_list(ssl, names);
     int mode = SSL_VERIFY_PEER;
@@ -111,32 +96,13 @@ static enum weir_err set_client_ca(SSL_CTX *ssl, const struct tls_settings *sett
     return WEIR_OK;
 }
 
-static enum weir_err load_pair(SSL_CTX *ssl, const struct tls_certificate *pair, char *why,
-                               size_t size)
-{
-    if (SSL_CTX_use_certificate_chain_file(ssl, pair->certificate) != 1) {
-        return refuse(why, size, pair->certificate, "cannot be used as certificate");
-    }
-    if (SSL_CTX_use_PrivateKey_file(ssl, pair->private_key, SSL_FILETYPE_PEM) != 1) {
-        return refuse(why, size, pair->private_key, "cannot be used as private_key");
-    }
-    if (SSL_CTX_check_private_key(ssl) != 1) {
-        return refuse(why, size, pair->private_key, "does not belong to the certificate");
-    }
-    return WEIR_OK;
-}
-
 static void set_common(SSL_CTX *ssl, const struct tls_settings *settings)
 {
-    SSL_CTX_set_min_proto_version(ssl, settings->tls_1_3_only ? TLS1_3_VERSION : TLS1_2_VERSION);
-    /* Partial writes and moving buffers: the queue decides what is sent next, from wherever it lies
-     * then. Released buffers keep an idle connection small. */
-    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                              SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_COMPRESSION);
-    /* Stateless tickets resume on any worker; no cache has to be shared. */
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    tls_common_set(ssl);
+    if (settings->tls_1_3_only) {
+        SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION);
+    }
+    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     if (!settings->session_resumption) {
         SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(ssl, 0);
@@ -155,7 +121,9 @@ static enum weir_err make_named(const struct tls_settings *settings, size_t inde
     }
     set_common(named->ssl, settings);
     enum weir_err err = set_client_ca(named->ssl, settings, why, size);
-    return err == WEIR_OK ? load_pair(named->ssl, pair, why, size) : err;
+    return err == WEIR_OK
+               ? tls_common_load_pair(named->ssl, pair->certificate, pair->private_key, why, size)
+               : err;
 }
 
 enum weir_err tls_context_new(const struct tls_settings *settings, char *why, size_t why_size,
