@@ -12,12 +12,12 @@
 #include "base/log.h"
 #include "net/resolver.h"
 #include "net/tls_client.h"
-#include "upstream/address.h"
 #include "upstream/group.h"
 #include "upstream/health.h"
 #include "upstream/learned.h"
 #include "upstream/lineup.h"
 #include "upstream/names.h"
+#include "upstream/server_address.h"
 
 enum {
     WHY_BYTES = 512
@@ -101,9 +101,9 @@ static enum weir_err make_server(const struct making *making, struct lineup *lin
 {
     const struct config_upstream *config = lineup_group(lineup)->config;
     const struct config_server *server = &config->servers[index];
-    struct address address;
+    struct server_address address;
     const char *why = "";
-    if (address_parse(server->address, &address, &why) != WEIR_OK) {
+    if (server_address_parse(server->address, &address, &why) != WEIR_OK) {
         return problem(making, server->line, config, server->address, why);
     }
     if (address.is_name) {
@@ -249,9 +249,9 @@ static enum weir_err start_names(struct upstreams *upstreams, struct loop *loop,
     const struct config_upstream *config = lineup_group(lineup)->config;
     enum weir_err err = WEIR_OK;
     for (size_t i = 0; err == WEIR_OK && i < config->server_count; i++) {
-        struct address address;
+        struct server_address address;
         const char *why = "";
-        err = address_parse(config->servers[i].address, &address, &why);
+        err = server_address_parse(config->servers[i].address, &address, &why);
         if (err == WEIR_OK && address.is_name) {
             err = need_names(upstreams, loop);
             if (err == WEIR_OK) {

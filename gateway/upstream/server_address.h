@@ -1,6 +1,6 @@
 /* A server's address as it is configured: a socket address at once, or a name to ask for. */
-#ifndef WEIR_UPSTREAM_ADDRESS_H
-#define WEIR_UPSTREAM_ADDRESS_H
+#ifndef WEIR_UPSTREAM_SERVER_ADDRESS_H
+#define WEIR_UPSTREAM_SERVER_ADDRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "upstream/server.h"
 
-struct address {
+struct server_address {
     bool is_name;
     char host[SERVER_HOST_BYTES];    /* of a name, terminated */
     uint16_t port;                   /* of a name */
@@ -19,6 +19,7 @@ struct address {
 
 /* Parses `IP:PORT`, `[IPV6]:PORT`, `unix:PATH` or `HOST:PORT`. WEIR_EINVAL: it is none of them;
  * `*why` is static words. Any thread. */
-WEIR_MUST enum weir_err address_parse(const char *text, struct address *out, const char **why);
+WEIR_MUST enum weir_err server_address_parse(const char *text, struct server_address *out,
+                                             const char **why);
 
 #endif

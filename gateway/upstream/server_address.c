@@ -1,5 +1,5 @@
 /* Tells addresses from names. Called when upstreams are made; it asks nobody. */
-#include "upstream/address.h"
+#include "upstream/server_address.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static enum weir_err refuse(const char **why, const char *words)
     return WEIR_EINVAL;
 }
 
-static enum weir_err parse_unix(const char *path, struct address *out, const char **why)
+static enum weir_err parse_unix(const char *path, struct server_address *out, const char **why)
 {
     struct sockaddr_un *un = (struct sockaddr_un *)(void *)&out->address;
     size_t size = strlen(path);
@@ -27,7 +27,7 @@ static enum weir_err parse_unix(const char *path, struct address *out, const cha
     return WEIR_OK;
 }
 
-static void take_ip(const struct ip_address *ip, struct address *out)
+static void take_ip(const struct ip_address *ip, struct server_address *out)
 {
     if (ip->family == IP_V4) {
         struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&out->address;
@@ -44,7 +44,7 @@ static void take_ip(const struct ip_address *ip, struct address *out)
     }
 }
 
-static enum weir_err parse_name(const char *text, struct address *out, const char **why)
+static enum weir_err parse_name(const char *text, struct server_address *out, const char **why)
 {
     const char *colon = strrchr(text, ':');
     uint64_t port = 0;
@@ -64,10 +64,10 @@ static enum weir_err parse_name(const char *text, struct address *out, const cha
     return WEIR_OK;
 }
 
-enum weir_err address_parse(const char *text, struct address *out, const char **why)
+enum weir_err server_address_parse(const char *text, struct server_address *out, const char **why)
 {
     struct ip_address ip;
-    *out = (struct address){0};
+    *out = (struct server_address){0};
     if (strncmp(text, "unix:", 5) == 0) {
         return parse_unix(text + 5, out, why);
     }
