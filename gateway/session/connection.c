@@ -34,9 +34,10 @@ bool connection_wants_reading(const struct connection *connection)
     case CONNECTION_LINGER:
         return !connection->peer_ended;
     case CONNECTION_REQUEST:
-        return !connection->hold_input && !connection->choked && !connection->request->body_done;
+        return !connection->hold_input && !connection->paused && !connection->choked &&
+               !connection->request->body_done;
     case CONNECTION_SESSION:
-        return !connection->hold_input && !connection->choked;
+        return !connection->hold_input && !connection->paused && !connection->choked;
     case CONNECTION_DEAD:
         break;
     }
@@ -129,6 +130,7 @@ void connection_became_session(struct connection *connection, struct weir_sessio
     WEIR_CHECK(connection->state == CONNECTION_REQUEST && connection->session == NULL);
     connection->session = session;
     connection->hold_input = false;
+    connection->paused = false;
     session->heard_ms = connection_now_ms(connection);
     connection_enter(connection, CONNECTION_SESSION);
     connection_sweep_later(connection); /* frames may have come early, while the request waited */
@@ -156,6 +158,19 @@ void connection_hold_input(struct connection *connection, bool on)
     }
 }
 
+void connection_pause_input(struct connection *connection, bool on)
+{
+    if (connection->paused == on) {
+        return;
+    }
+    connection->paused = on;
+    if (connection->state == CONNECTION_REQUEST && !connection_is_queued(connection)) {
+        connection->since_ms = connection_now_ms(connection); /* body_timeout counts anew */
+        connection_schedule(connection);
+    }
+    connection_sweep_later(connection);
+}
+
 /* Ends a request that is complete, and goes on to the next one or to the end. */
 void connection_settle(struct connection *connection)
 {
@@ -170,6 +185,7 @@ void connection_settle(struct connection *connection)
     }
     connection->served = true;
     connection->hold_input = false;
+    connection->paused = false;
     connection_enter(connection, CONNECTION_HEAD);
 }
 
@@ -311,6 +327,9 @@ static void sweep_one(struct connection *connection)
             connection_free(connection);
         }
         return;
+    }
+    if (connection->session != NULL) {
+        session_pieces_over(connection->session);
     }
     connection_settle(connection);
     connection_input_kept(connection);

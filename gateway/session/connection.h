@@ -55,6 +55,7 @@ struct connection {
     bool served : 1;     /* a request has been answered: from now on waiting for a head is idling */
     bool peer_ended : 1;
     bool hold_input : 1; /* a plugin waits; input pauses */
+    bool paused : 1;     /* the handler takes no more for now; input pauses */
     struct ip_address remote;
 };
 
@@ -85,6 +86,10 @@ void connection_sweep_later(struct connection *connection);
 
 /* A plugin waits (`on`) or does not any more: input pauses, or goes on with what was kept. */
 void connection_hold_input(struct connection *connection, bool on);
+
+/* The handler of the request or session takes no more input (`on`), or goes on; apart from whether
+ * a plugin waits. */
+void connection_pause_input(struct connection *connection, bool on);
 
 /* The output queue has grown; pauses reading above the high watermark. `full` records that somebody
  * waits for a drain. */

@@ -23,7 +23,7 @@ static size_t take(struct connection *connection, uint8_t *bytes, size_t size)
         }
         break;
     case CONNECTION_REQUEST:
-        if (!connection->request->body_done && !connection->hold_input) {
+        if (!connection->request->body_done && !connection->hold_input && !connection->paused) {
             request_input(connection->request, bytes, size, &used);
             connection->since_ms = connection_now_ms(connection);
         }

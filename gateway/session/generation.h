@@ -42,6 +42,7 @@ struct route {
      * walk. */
     unsigned first_reader;
     bool has_sender;
+    bool piecewise; /* the handler takes pieces (on_piece), and no other link wants messages */
 };
 
 /* A configuration on one worker. One thread. */

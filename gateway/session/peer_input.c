@@ -38,8 +38,41 @@ static void fail(struct weir_session *session, uint16_t code, const char *why)
     connection_finish(session->connection, reason_of(code));
 }
 
+static bool is_piecewise(const struct weir_session *session)
+{
+    const struct weir_request *request = session->request;
+    /* Where a plugin before the handler has accepted, the handler is not part of the session. */
+    return request->route->piecewise && request->walk == request->route->chain_count;
+}
+
+static void deliver_piece(struct weir_session *session, uint8_t kind, uint8_t *data, size_t size,
+                          bool last)
+{
+    unsigned seat = session->request->route->chain_count - 1;
+    const struct chain_link *link = &session->request->route->chain[seat];
+    bool first = !session->piece_begun;
+    if (size == 0 && !last) {
+        return; /* an empty frame at the front or in the middle says nothing */
+    }
+    struct weir_piece piece = {
+        kind == WS_TEXT ? WEIR_TEXT : WEIR_BINARY, data, size, first, last,
+    };
+    session->piece_begun = !last;
+    session->messages_in += last;
+    session->request->bytes_in += size;
+    if (link->ops->on_piece(link->self, session, seat, &piece) == WEIR_CLOSE &&
+        session_is_open(session)) {
+        enum weir_err err = session_close(session, 1000, (struct span){0});
+        (void)err; /* it was open */
+    }
+}
+
 static void deliver(struct weir_session *session, uint8_t kind, struct span payload)
 {
+    if (is_piecewise(session)) { /* inflated, in the worker's own scratch */
+        deliver_piece(session, kind, (uint8_t *)(uintptr_t)payload.data, payload.size, true);
+        return;
+    }
     struct weir_message message = {
         kind == WS_TEXT ? WEIR_TEXT : WEIR_BINARY,
         {payload.data, payload.size},
@@ -102,6 +135,11 @@ static void take_data(struct weir_session *session, const struct ws_event *event
 {
     if (session->close_sent) {
         return; /* RFC 6455, section 1.4: after our close frame, data only has to be read away */
+    }
+    if (!event->compressed && is_piecewise(session)) {
+        deliver_piece(session, event->opcode, event->payload, event->payload_size,
+                      event->message_end);
+        return;
     }
     if (event->message_start && event->message_end) {
         message_complete(session, event, (struct span){event->payload, event->payload_size});
@@ -169,8 +207,8 @@ static bool wants_input(const struct weir_session *session)
     if (session->ended || session->close_heard) {
         return false;
     }
-    return session->close_sent ||
-           (session->waits == NULL && connection_keeps_up(session->connection));
+    return session->close_sent || (session->waits == NULL && !session->connection->paused &&
+                                   connection_keeps_up(session->connection));
 }
 
 size_t peer_input(struct weir_session *session, uint8_t *bytes, size_t size)

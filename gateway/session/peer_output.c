@@ -42,6 +42,17 @@ enum weir_err peer_send(struct weir_session *session, enum weir_kind kind, struc
     return send_frame(session, first_byte, wire);
 }
 
+enum weir_err peer_send_piece(struct weir_session *session, enum weir_kind kind, struct span bytes,
+                              bool first, bool last)
+{
+    /* RFC 6455, section 5.4: the first frame has the kind, the last one FIN. */
+    uint8_t opcode = kind == WEIR_TEXT ? WS_TEXT : WS_BINARY;
+    uint8_t first_byte = (uint8_t)((last ? WS_FIN : 0) | (first ? opcode : WS_CONTINUATION));
+    session->messages_out += last;
+    session->request->bytes_out += bytes.size;
+    return send_frame(session, first_byte, bytes);
+}
+
 enum weir_err peer_send_control(struct weir_session *session, uint8_t opcode, struct span payload)
 {
     return send_frame(session, (uint8_t)(WS_FIN | opcode), payload);
@@ -77,7 +88,8 @@ uint64_t peer_keep_alive(struct weir_session *session)
     uint64_t now = loop_now_ms(session->connection->worker->loop);
     uint64_t interval = config->keep_alive_interval_ms;
     uint64_t timeout = config->keep_alive_timeout_ms;
-    if (interval == 0 || session->waits != NULL || session->connection->choked) {
+    if (interval == 0 || session->waits != NULL || session->connection->choked ||
+        session->connection->paused) {
         /* While we do not read, silence proves nothing. */
         return interval;
     }

@@ -130,6 +130,10 @@ enum weir_err session_send(struct weir_session *session, unsigned seat, enum wei
     if (!session_is_open(session)) {
         return WEIR_ECLOSED;
     }
+    if (session->sends_pieces) {
+        session->drain_due = true;
+        return WEIR_ELIMIT;
+    }
     if (is_full(session)) {
         connection_output_grew(session->connection, true);
         return WEIR_ELIMIT;
@@ -172,13 +176,21 @@ static void close_with(struct weir_session *session, uint16_t code, struct span 
 
 enum weir_err session_close(struct weir_session *session, uint16_t code, struct span reason)
 {
-    if (!ws_close_code_is_sendable(code)) {
+    return ws_close_code_is_sendable(code)
+               ? session_close_as(session, WEIR_CLOSE_HANDLER, code, reason)
+               : WEIR_EINVAL;
+}
+
+enum weir_err session_close_as(struct weir_session *session, enum close_reason why, uint16_t code,
+                               struct span reason)
+{
+    if (code != WS_CLOSE_NO_STATUS && !ws_close_code_is_sendable(code)) {
         return WEIR_EINVAL;
     }
     if (!session_is_open(session)) {
         return WEIR_ECLOSED;
     }
-    close_with(session, code, reason, WEIR_CLOSE_HANDLER);
+    close_with(session, code, reason, why);
     return WEIR_OK;
 }
 

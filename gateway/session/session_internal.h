@@ -32,6 +32,9 @@ struct weir_session {
     bool close_heard : 1; /* and nothing after it is read */
     bool by_client : 1;   /* its close frame came first */
     bool ended : 1;
+    bool piece_begun : 1;  /* inwards: the handler has been given a part of the message under way */
+    bool sends_pieces : 1; /* outwards: a message is under way, piece by piece */
+    bool drain_due : 1;    /* somebody was told "full" because of that */
 };
 
 /* Makes the session of an accepted request. Given; NULL when memory is out. `compression` is taken.
@@ -57,6 +60,10 @@ void session_drained(struct weir_session *session);
 void session_deliver(struct weir_session *session, unsigned seat,
                      const struct weir_message *message);
 
+/* Tells of the end of a message that was sent in pieces to who was refused meanwhile; at the end of
+ * the turn. In session_pieces.c. */
+void session_pieces_over(struct weir_session *session);
+
 /* Frees what seats wait with. */
 void session_forget_waits(struct weir_session *session);
 
@@ -76,6 +83,10 @@ void peer_input_direct(struct weir_session *session, size_t size);
 /* Encodes and sends one message (compressed where that was agreed and pays). */
 WEIR_MUST enum weir_err peer_send(struct weir_session *session, enum weir_kind kind,
                                   struct span payload);
+
+/* Sends a part of a message as a frame of its own; never compressed. */
+WEIR_MUST enum weir_err peer_send_piece(struct weir_session *session, enum weir_kind kind,
+                                        struct span bytes, bool first, bool last);
 
 /* Sends a control frame of up to 125 bytes. */
 WEIR_MUST enum weir_err peer_send_control(struct weir_session *session, uint8_t opcode,

@@ -78,8 +78,16 @@ static struct chain_link link_of(const struct worker_part *part, const struct co
     return (struct chain_link){0};
 }
 
+static bool takes_pieces(const struct weir_plugin_ops *ops)
+{
+    /* A plugin built for version 1.0 has no such member. */
+    return ops->struct_size >= offsetof(struct weir_plugin_ops, on_piece) + sizeof ops->on_piece &&
+           ops->on_piece != NULL;
+}
+
 static void describe_chain(struct route *route)
 {
+    unsigned handler = route->chain_count - 1;
     route->first_reader = route->chain_count;
     route->has_sender = false;
     for (unsigned i = route->chain_count; i-- > 0;) {
@@ -90,6 +98,7 @@ static void describe_chain(struct route *route)
             route->has_sender = true;
         }
     }
+    route->piecewise = takes_pieces(route->chain[handler].ops) && route->first_reader >= handler;
 }
 
 static void make_route(const struct worker_part *part, const struct config_route *config,

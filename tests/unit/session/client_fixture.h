@@ -251,7 +251,8 @@ static inline void word_of(struct buffer *words, unsigned first, const uint8_t *
                            size_t size)
 {
     static const char *const names[16] = {
-        [1] = "text", [2] = "binary", [9] = "ping", [10] = "pong"};
+        [0] = "more", [1] = "text", [2] = "binary", [9] = "ping", [10] = "pong"};
+    const char *unfinished = (first & WS_FIN) != 0 ? "" : "+";
     enum weir_err err;
     if ((first & 15) == WS_CLOSE) {
         unsigned code = size >= 2 ? (unsigned)payload[0] << 8 | payload[1] : 1005;
@@ -259,14 +260,14 @@ static inline void word_of(struct buffer *words, unsigned first, const uint8_t *
         err = buffer_printf(words, "close(%u,%.*s) ", code, rest, (const char *)payload + 2);
     } else {
         assert_non_null(names[first & 15]);
-        err =
-            buffer_printf(words, "%s(%.*s) ", names[first & 15], (int)size, (const char *)payload);
+        err = buffer_printf(words, "%s%s(%.*s) ", names[first & 15], unfinished, (int)size,
+                            (const char *)payload);
     }
     assert_int_equal(err, WEIR_OK);
 }
 
 /* Compares the frames that the client has received since the last look, e.g. "text(hi) close(1000,)
- * ". */
+ * "; a frame that does not end its message has a plus, and a continuation is "more". */
 static inline void expect_frames(struct client *client, const char *wanted)
 {
     struct buffer words = {0};
