@@ -6,7 +6,6 @@
 #include "config/check.h"
 
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,84 +13,12 @@
 
 #include "config/format.h"
 #include "config/load.h"
+#include "config/note.h"
 #include "config/yaml_tree.h"
 
 enum {
     MOST_WORKERS = 1024
 };
-
-/* Notes a problem at a key's value, or at the section where the key was not written. */
-__attribute__((format(printf, 4, 5))) static void
-note(struct loader *l, const struct yaml_node *map, const char *key, const char *format, ...);
-
-static void note(struct loader *l, const struct yaml_node *map, const char *key, const char *format,
-                 ...)
-{
-    char words[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(words, sizeof(words), format, args);
-    va_end(args);
-    const struct yaml_node *node = yaml_tree_get(map, key);
-    size_t mark = problems_enter_key(l->problems, key);
-    const struct yaml_node *place = node != NULL ? node : map;
-    problems_add(l->problems, place->line, place->column, "%s", words);
-    problems_leave(l->problems, mark);
-}
-
-/* The mapping of one item of a list of mappings, for its place. */
-static const struct yaml_node *item_node(const struct yaml_node *map, const char *list,
-                                         size_t index)
-{
-    const struct yaml_node *node = yaml_tree_get(map, list);
-    const struct yaml_child *child = node != NULL ? node->children : NULL;
-    for (; child != NULL && index > 0; index--) {
-        child = child->next;
-    }
-    return child != NULL ? child->value : NULL;
-}
-
-/* Notes a problem at `LIST[INDEX].KEY`. */
-static void note_item(struct loader *l, const struct yaml_node *map, const char *list, size_t index,
-                      const char *key, unsigned first_line)
-{
-    size_t mark = problems_enter_key(l->problems, list);
-    problems_enter_item(l->problems, index);
-    note(l, item_node(map, list, index), key, "the same as on line %u", first_line);
-    problems_leave(l->problems, mark);
-}
-
-/* One thing that must be the only one of its text. */
-struct occurrence {
-    const char *text;
-    size_t index; /* in its list */
-    unsigned line;
-};
-
-static int by_text(const void *left, const void *right)
-{
-    const struct occurrence *a = left;
-    const struct occurrence *b = right;
-    int order = strcasecmp(a->text, b->text);
-    return order != 0 ? order : a->index < b->index ? -1 : a->index > b->index;
-}
-
-/* Notes each occurrence after the first of its text. Sorting keeps thousands of routes quick. */
-static void refuse_same(struct loader *l, const struct yaml_node *map, const char *list,
-                        const char *key, struct occurrence *all, size_t count)
-{
-    size_t first = 0;
-    if (count > 0) {
-        qsort(all, count, sizeof(*all), by_text);
-    }
-    for (size_t i = 1; i < count; i++) {
-        if (strcasecmp(all[i].text, all[first].text) != 0) {
-            first = i;
-        } else if (all[i].index != all[i - 1].index) {
-            note_item(l, map, list, all[i].index, key, all[first].line);
-        }
-    }
-}
 
 /* `PATH HOST`, the path's case kept apart by hexadecimal, since only hosts ignore case. */
 static char *route_text(struct arena *scratch, const char *path, const char *host)
@@ -121,18 +48,18 @@ static void check_routes(struct loader *l, const struct yaml_node *map, const st
     for (size_t i = 0; i < config->route_count; i++) {
         most += count_hosts(&config->routes[i]);
     }
-    struct occurrence *all = arena_alloc(&scratch, most * sizeof(*all));
+    struct note_occurrence *all = arena_alloc(&scratch, most * sizeof(*all));
     for (size_t i = 0; all != NULL && i < config->route_count; i++) {
         const struct config_route *route = &config->routes[i];
         for (size_t j = 0; route->path != NULL && j < count_hosts(route); j++) {
             const char *host = route->hosts.count > 0 ? route->hosts.items[j] : "";
             const char *text = route_text(&scratch, route->path, host);
             if (text != NULL) {
-                all[count++] = (struct occurrence){text, i, route->line};
+                all[count++] = (struct note_occurrence){text, i, route->line};
             }
         }
     }
-    refuse_same(l, map, "routes", "path", all, count);
+    note_repeated(l, map, "routes", "path", all, count);
     l->arena->exhausted |= scratch.exhausted;
     arena_free(&scratch);
 }
@@ -142,15 +69,15 @@ static void check_addresses(struct loader *l, const struct yaml_node *map,
 {
     struct arena scratch = {0};
     size_t count = 0;
-    struct occurrence *all = arena_alloc(&scratch, config->listen_count * sizeof(*all));
+    struct note_occurrence *all = arena_alloc(&scratch, config->listen_count * sizeof(*all));
     for (size_t i = 0; all != NULL && i < config->listen_count; i++) {
         char *text = arena_alloc(&scratch, FORMAT_ADDRESS_BYTES);
         if (config->listen[i].address != NULL && text != NULL) {
             format_write_address(config->listen[i].address, text);
-            all[count++] = (struct occurrence){text, i, config->listen[i].line};
+            all[count++] = (struct note_occurrence){text, i, config->listen[i].line};
         }
     }
-    refuse_same(l, map, "listen", "address", all, count);
+    note_repeated(l, map, "listen", "address", all, count);
     l->arena->exhausted |= scratch.exhausted;
     arena_free(&scratch);
 }
@@ -184,10 +111,10 @@ void check_listener(struct loader *l, const struct yaml_node *map, void *section
     }
     bool is_unix = strncmp(listener->address, "unix:", 5) == 0;
     if (listener->proxy_protocol && listener->proxy_protocol_from.count == 0 && !is_unix) {
-        note(l, map, "proxy_protocol", "needs `proxy_protocol_from`: who may send the header");
+        note_key(l, map, "proxy_protocol", "needs `proxy_protocol_from`: who may send the header");
     }
     if (!listener->proxy_protocol && listener->proxy_protocol_from.count > 0) {
-        note(l, map, "proxy_protocol_from", "has no effect without `proxy_protocol: on`");
+        note_key(l, map, "proxy_protocol_from", "has no effect without `proxy_protocol: on`");
     }
 }
 
@@ -210,12 +137,12 @@ static void put_pair_first(struct loader *l, struct config_tls *tls)
 static void check_names(struct loader *l, const struct yaml_node *map, const struct config_tls *tls)
 {
     struct arena scratch = {0};
-    struct occurrence *all = arena_alloc(&scratch, tls->certificate_count * sizeof(*all));
+    struct note_occurrence *all = arena_alloc(&scratch, tls->certificate_count * sizeof(*all));
     for (size_t i = 0; all != NULL && i < tls->certificate_count; i++) {
-        unsigned line = item_node(map, "certificates", i)->line;
-        all[i] = (struct occurrence){tls->certificates[i].host, i, line};
+        unsigned line = note_item_node(map, "certificates", i)->line;
+        all[i] = (struct note_occurrence){tls->certificates[i].host, i, line};
     }
-    refuse_same(l, map, "certificates", "host", all, all != NULL ? tls->certificate_count : 0);
+    note_repeated(l, map, "certificates", "host", all, all != NULL ? tls->certificate_count : 0);
     l->arena->exhausted |= scratch.exhausted;
     arena_free(&scratch);
 }
@@ -227,19 +154,19 @@ void check_tls(struct loader *l, const struct yaml_node *map, void *section, boo
         return;
     }
     if (tls->certificate != NULL && tls->private_key == NULL) {
-        note(l, map, "certificate", "needs `private_key` beside it");
+        note_key(l, map, "certificate", "needs `private_key` beside it");
     } else if (tls->certificate == NULL && tls->private_key != NULL) {
-        note(l, map, "private_key", "needs `certificate` beside it");
+        note_key(l, map, "private_key", "needs `certificate` beside it");
     } else if (tls->certificate == NULL && tls->certificate_count == 0) {
         problems_add(l->problems, map->line, map->column,
                      "needs `certificate` and `private_key`, or `certificates`");
     }
     if (tls->client_certificate != CONFIG_CLIENT_NONE && tls->client_ca == NULL) {
-        note(l, map, "client_certificate", "needs `client_ca`: who signs client certificates");
+        note_key(l, map, "client_certificate", "needs `client_ca`: who signs client certificates");
     }
     if (tls->client_certificate == CONFIG_CLIENT_NONE && tls->client_ca != NULL) {
-        note(l, map, "client_ca",
-             "has no effect without `client_certificate: optional` or `required`");
+        note_key(l, map, "client_ca",
+                 "has no effect without `client_certificate: optional` or `required`");
     }
     check_names(l, map, tls);
     if (tls->certificate != NULL) {
@@ -253,8 +180,8 @@ void check_http(struct loader *l, const struct yaml_node *map, void *section, bo
     if (clean && map != NULL && http->max_line_size > http->max_header_size) {
         const char *key =
             yaml_tree_get(map, "max_line_size") != NULL ? "max_line_size" : "max_header_size";
-        note(l, map, key,
-             "`max_line_size` is larger than `max_header_size`, which the line is part of");
+        note_key(l, map, key,
+                 "`max_line_size` is larger than `max_header_size`, which the line is part of");
     }
 }
 
@@ -264,6 +191,6 @@ void check_websocket(struct loader *l, const struct yaml_node *map, void *sectio
     const struct yaml_node *timeout = yaml_tree_get(map, "keep_alive_timeout");
     if (clean && websocket->keep_alive_interval_ms == 0 && timeout != NULL &&
         websocket->keep_alive_timeout_ms > 0) {
-        note(l, map, "keep_alive_timeout", "has no effect with `keep_alive_interval: off`");
+        note_key(l, map, "keep_alive_timeout", "has no effect with `keep_alive_interval: off`");
     }
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/span.h"
+#include "config/address.h"
 
 static bool refuse(char why[FORMAT_WHY_BYTES], const char *words)
 {
@@ -26,76 +27,6 @@ static bool refuse_use(char why[FORMAT_WHY_BYTES], const char *words, int error)
 {
     snprintf(why, FORMAT_WHY_BYTES, "%s: %s", words, strerror(error));
     return false;
-}
-
-static bool is_letter_or_digit(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-static bool contains_only(const char *text, size_t size, const char *others)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (!is_letter_or_digit(text[i]) && strchr(others, text[i]) == NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_ip(int family, const char *text, size_t size)
-{
-    char copy[INET6_ADDRSTRLEN];
-    unsigned char bytes[sizeof(struct in6_addr)];
-    if (size >= sizeof(copy)) {
-        return false;
-    }
-    memcpy(copy, text, size);
-    copy[size] = '\0';
-    return inet_pton(family, copy, bytes) == 1;
-}
-
-/* Labels of letters, digits and hyphens, of at most 63 bytes; 253 in all (RFC 1035, section 2.3.4).
- * Underscores are taken, since container networks use them. */
-static bool is_host_name(const char *text, size_t size)
-{
-    if (size == 0 || size > 253 || !contains_only(text, size, "-._")) {
-        return false;
-    }
-    for (size_t label = 0; label <= size;) {
-        size_t dot = span_find((struct span){(const uint8_t *)text + label, size - label}, '.');
-        if (dot == 0 || dot > 63 || text[label] == '-' || text[label + dot - 1] == '-') {
-            return false;
-        }
-        label += dot + 1;
-    }
-    return true;
-}
-
-/* Whether only digits and dots: then it must be an IPv4 address and not a name. */
-static bool looks_like_ipv4(const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] != '.' && (text[i] < '0' || text[i] > '9')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* A name, an IPv4 address, or an IPv6 address in brackets. */
-static bool is_host(const char *text, size_t size)
-{
-    if (size > 2 && text[0] == '[' && text[size - 1] == ']') {
-        return is_ip(AF_INET6, text + 1, size - 2);
-    }
-    return looks_like_ipv4(text, size) ? is_ip(AF_INET, text, size) : is_host_name(text, size);
-}
-
-static bool is_port(const char *text)
-{
-    uint64_t port = 0;
-    return span_to_u64(span_of(text), &port) && port >= 1 && port <= 65535;
 }
 
 static bool check_unix(const char *path, char why[FORMAT_WHY_BYTES])
@@ -127,21 +58,22 @@ static bool check_address(const char *text, char why[FORMAT_WHY_BYTES])
         return refuse(why, "names no address; write 0.0.0.0:PORT for all of IPv4 or [::]:PORT for "
                            "all of IPv6");
     }
-    if (is_ip(AF_INET6, text, host)) {
+    if (address_is_ip(AF_INET6, text, host)) {
         return refuse(why, "needs brackets around its IPv6 address: [IPV6]:PORT");
     }
-    if (!is_host(text, host)) {
+    if (!address_is_host(text, host)) {
         return refuse(why, "does not begin with a valid address; write HOST:PORT, [IPV6]:PORT or "
                            "unix:PATH");
     }
-    return is_port(colon + 1) ? true : refuse(why, "has no valid port; ports are 1 to 65535");
+    return address_is_port(colon + 1) ? true
+                                      : refuse(why, "has no valid port; ports are 1 to 65535");
 }
 
 static bool check_block(const char *text, char why[FORMAT_WHY_BYTES])
 {
     size_t size = strcspn(text, "/");
-    bool four = is_ip(AF_INET, text, size);
-    if (!four && !is_ip(AF_INET6, text, size)) {
+    bool four = address_is_ip(AF_INET, text, size);
+    if (!four && !address_is_ip(AF_INET6, text, size)) {
         return refuse(why, "is not an IP address or CIDR block, like 10.0.0.0/8 or ::1");
     }
     uint64_t bits = 0;
@@ -204,14 +136,16 @@ static bool check_host(const char *text, char why[FORMAT_WHY_BYTES])
     bool wild = strncmp(text, "*.", 2) == 0;
     const char *host = wild ? text + 2 : text;
     size_t size = strlen(host);
-    if (wild ? is_host_name(host, size) && !looks_like_ipv4(host, size) : is_host(host, size)) {
+    if (wild ? address_is_host_name(host, size) && !address_has_no_letters(host, size)
+             : address_is_host(host, size)) {
         return true;
     }
     if (strstr(text, "://") != NULL) {
         return refuse(why, "is a URL; write the host name alone");
     }
     const char *colon = strrchr(host, ':');
-    if (colon != NULL && is_port(colon + 1) && is_host(host, (size_t)(colon - host))) {
+    if (colon != NULL && address_is_port(colon + 1) &&
+        address_is_host(host, (size_t)(colon - host))) {
         return refuse(why, "has a port; a route's host is matched without it");
     }
     return refuse(why, "is not a host name, like example.com or *.example.com");
@@ -254,7 +188,7 @@ static bool check_origin(const char *text, char why[FORMAT_WHY_BYTES])
         return true; /* what a sandboxed page sends (HTML standard, "origin") */
     }
     const char *host = strstr(text, "://");
-    if (host == NULL || host == text || !contains_only(text, (size_t)(host - text), "+-.")) {
+    if (host == NULL || host == text || !address_has_only(text, (size_t)(host - text), "+-.")) {
         return refuse(why, "is not an origin; write SCHEME://HOST or SCHEME://HOST:PORT");
     }
     host += 3;
@@ -262,7 +196,7 @@ static bool check_origin(const char *text, char why[FORMAT_WHY_BYTES])
     const char *colon = strrchr(host, ':');
     if (colon != NULL && strchr(colon, ']') == NULL) {
         size = (size_t)(colon - host);
-        if (!is_port(colon + 1)) {
+        if (!address_is_port(colon + 1)) {
             return refuse(why, "has no valid port; ports are 1 to 65535");
         }
     }
@@ -270,13 +204,14 @@ static bool check_origin(const char *text, char why[FORMAT_WHY_BYTES])
         return refuse(why, "has a path; an origin ends after its host and port, without `/`");
     }
     size_t star = strncmp(host, "*.", 2) == 0 ? 2 : 0;
-    return size > star && is_host(host + star, size - star) ? true
-                                                            : refuse(why, "has no valid host");
+    return size > star && address_is_host(host + star, size - star)
+               ? true
+               : refuse(why, "has no valid host");
 }
 
 static bool check_token(const char *text, char why[FORMAT_WHY_BYTES])
 {
-    if (contains_only(text, strlen(text), "!#$%&'*+-.^_`|~")) {
+    if (address_has_only(text, strlen(text), "!#$%&'*+-.^_`|~")) {
         return true;
     }
     return refuse(why, "has characters that a token may not have (RFC 9110, section 5.6.2)");
@@ -289,7 +224,7 @@ static bool check_name(const char *text, char why[FORMAT_WHY_BYTES])
     if (dot != NULL && (strcmp(dot, ".lua") == 0 || strcmp(dot, ".so") == 0)) {
         return refuse(why, "is a file name; write it without its ending");
     }
-    if (text[0] == '.' || size > 100 || !contains_only(text, size, "_-.")) {
+    if (text[0] == '.' || size > 100 || !address_has_only(text, size, "_-.")) {
         return refuse(why, "is not a plugin name: letters, digits, `_`, `-` and `.`, and no path");
     }
     return true;
@@ -313,21 +248,23 @@ static bool check_header(const char *text, char why[FORMAT_WHY_BYTES])
     return true;
 }
 
-const struct config_format format_address = {"address", "^(unix:.+|.+:[0-9]{1,5})$", check_address};
+const struct config_format format_address = {"address", "^(unix:.+|.+:[0-9]{1,5})$", check_address,
+                                             false};
 const struct config_format format_block = {"address or CIDR block",
-                                           "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$", check_block};
-const struct config_format format_file = {"file", NULL, check_file};
-const struct config_format format_folder = {"folder", NULL, check_folder};
-const struct config_format format_output = {"file", NULL, check_output};
-const struct config_format format_host = {"host", "^(\\*\\.)?[^/*\\s]+$", check_host};
-const struct config_format format_path = {"path", "^/[^?#\\s]*$", check_path};
+                                           "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$", check_block, false};
+const struct config_format format_file = {"file", NULL, check_file, false};
+const struct config_format format_folder = {"folder", NULL, check_folder, false};
+const struct config_format format_output = {"file", NULL, check_output, false};
+const struct config_format format_host = {"host", "^(\\*\\.)?[^/*\\s]+$", check_host, false};
+const struct config_format format_path = {"path", "^/[^?#\\s]*$", check_path, false};
 const struct config_format format_origin = {"origin", "^(null|[A-Za-z][A-Za-z0-9+.-]*://[^/\\s]+)$",
-                                            check_origin};
-const struct config_format format_token = {"token", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", check_token};
+                                            check_origin, false};
+const struct config_format format_token = {"token", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", check_token,
+                                           false};
 const struct config_format format_name = {"plugin name", "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
-                                          check_name};
-const struct config_format format_leaf = {"file name", "^[^/]+$", check_leaf};
-const struct config_format format_header = {"header value", NULL, check_header};
+                                          check_name, false};
+const struct config_format format_leaf = {"file name", "^[^/]+$", check_leaf, false};
+const struct config_format format_header = {"header value", NULL, check_header, false};
 
 void format_write_address(const char *address, char out[FORMAT_ADDRESS_BYTES])
 {

@@ -2,7 +2,8 @@
  * is in this file and in keys_route.c, and nowhere else.
  *
  * Plain arrays, read by load.c, reference.c and schema.c. A row's order is the order of loading and
- * of the reference page; `plugin_path` must come before `routes`. */
+ * of the reference page; what routes look up (`plugin_path`, `http`, `upstreams`) comes before
+ * them. */
 #include "config/keys.h"
 
 #include "config/check.h"
@@ -316,6 +317,19 @@ static const struct config_key root_keys[] = {
      .offset = offsetof(struct config, lua),
      .section = &keys_lua,
      .doc = "Limits of Lua plugins."},
+    {.name = "resolver",
+     .type = KEY_SECTION,
+     .offset = offsetof(struct config, resolver),
+     .section = &keys_resolver,
+     .doc = "How host names of servers are looked up."},
+    {.name = "upstreams",
+     .type = KEY_SECTIONS_BY_NAME,
+     .offset = offsetof(struct config, upstreams),
+     .count_offset = offsetof(struct config, upstream_count),
+     .name_format = &format_upstream,
+     .section = &keys_upstream,
+     .doc = "Groups of servers to forward to, by name.",
+     .example = "chat"},
     {.name = "routes",
      .type = KEY_SECTIONS,
      .required = true,

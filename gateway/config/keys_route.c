@@ -8,6 +8,7 @@
 #include "config/check.h"
 #include "config/format.h"
 #include "config/keys.h"
+#include "config/keys_proxy.h"
 #include "config/plugin.h"
 
 #define SECOND 1000u
@@ -153,8 +154,11 @@ static const struct config_key websocket_keys[] = {
 
 static const struct config_section keys_websocket = {
     .title = "WebSocket",
-    .doc = "A route accepts WebSocket where `websocket` is `on` or a mapping; `on` is the mapping "
-           "with all its defaults. Without the key, or with `off`, Weir leaves the upgrade alone.",
+    .doc =
+        "A route accepts WebSocket where `websocket` is `on` or a mapping; `on` is the mapping "
+        "with all its defaults. Without the key, or with `off`, Weir leaves the upgrade alone: a "
+        "`proxy` handler passes it on and then tunnels bytes both ways, untouched; other handlers "
+        "see a plain request.",
     .size = sizeof(struct config_websocket),
     .keys = websocket_keys,
     .key_count = KEYS_COUNT(websocket_keys),
@@ -181,7 +185,8 @@ static const struct config_key route_keys[] = {
      .type = KEY_SECTION_OPTIONAL,
      .offset = offsetof(struct config_route, websocket),
      .section = &keys_websocket,
-     .doc = "Accept WebSocket: `on`, `off`, or a mapping. Absent is `off`."},
+     .doc = "Accept WebSocket: `on`, `off`, or a mapping. Absent is `off`; with `handler: {proxy: "
+            "..}`, upgrades are then left to the servers, through a tunnel."},
     {.name = "max_body_size",
      .type = KEY_SIZE,
      .offset = offsetof(struct config_route, max_body_size),
@@ -320,6 +325,18 @@ const struct config_plugin_form keys_forms[] = {
      .name_offset = offsetof(struct keys_access_log, path),
      .bare = true,
      .find = plugin_find_path},
+    {.word = "proxy",
+     .kind = CONFIG_PLUGIN_PROXY,
+     .is_handler = true,
+     .section = &keys_proxy_handler,
+     .name_offset = offsetof(struct keys_proxy_handler, upstream),
+     .find = plugin_find_upstream},
+    {.word = "upstream_admin",
+     .kind = CONFIG_PLUGIN_UPSTREAM_ADMIN,
+     .is_handler = true,
+     .section = &keys_upstream_admin,
+     .name_offset = offsetof(struct keys_upstream_admin, upstream),
+     .find = plugin_find_upstream_or_all},
 };
 
 const size_t keys_form_count = KEYS_COUNT(keys_forms);

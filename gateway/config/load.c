@@ -1,5 +1,6 @@
 /* Walks the key table, not the file: for each row it takes the file's value or the default, and
- * what is left over in the file is an unknown key. One function for each type of value.
+ * what is left over in the file is an unknown key. One function for each way to nest; load_value.c
+ * has single values.
  *
  * Called by config.c with the root's section, and by plugin.c with the sections of forms. It stops
  * at nothing: every problem is noted and loading goes on with the default. */
@@ -9,8 +10,8 @@
 
 #include "base/buffer.h"
 #include "base/check.h"
-#include "config/format.h"
 #include "config/key_words.h"
+#include "config/load_value.h"
 #include "config/plugin.h"
 #include "config/plugin_json.h"
 #include "config/scalar.h"
@@ -39,174 +40,6 @@ void load_refuse_kind(struct loader *l, const struct yaml_node *node, const char
     }
     problems_add(l->problems, node->line, node->column, "expected %s, found %s", wanted,
                  yaml_tree_words(node));
-}
-
-static const char *number_hint(enum config_key_type type)
-{
-    if (type == KEY_SIZE) {
-        return "; sizes are bytes, or have KiB, MiB or GiB";
-    }
-    return type == KEY_DURATION ? "; durations have ms, s, m or h" : "";
-}
-
-/* A number may be quoted where it has a unit, since it is text to YAML anyway. */
-static bool load_number(struct loader *l, const struct config_key *key,
-                        const struct yaml_node *node, uint64_t *out)
-{
-    uint64_t value = 0;
-    char least[SCALAR_BYTES];
-    char most[SCALAR_BYTES];
-    if (node->kind != YAML_SCALAR || node->text[0] == '\0') {
-        load_refuse_kind(l, node, key_words_wanted(key->type));
-        return false;
-    }
-    if (key_words_find(key->words, node->text, out)) {
-        return true;
-    }
-    const char *why = node->quoted && key->type == KEY_COUNT
-                          ? "is in quotes, so it is a string and not a number"
-                          : key_words_read(key->type, node->text, &value);
-    if (why != NULL) {
-        problems_add(l->problems, node->line, node->column, "`%.*s` %s%s", SHOWN, node->text, why,
-                     number_hint(key->type));
-        return false;
-    }
-    bool zero_is_off = value == 0 && key_words_find(key->words, "off", &value);
-    if (!zero_is_off && (value < key->min || value > key->max)) {
-        key_words_write(key->type, key->min, least);
-        key_words_write(key->type, key->max, most);
-        problems_add(l->problems, node->line, node->column, "`%.*s` is out of range: %s to %s",
-                     SHOWN, node->text, least, most);
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
-static bool load_switch(struct loader *l, const struct yaml_node *node, bool *out)
-{
-    if (node->kind == YAML_SCALAR && !node->quoted && scalar_read_switch(node->text, out)) {
-        return true;
-    }
-    load_refuse_kind(l, node, key_words_wanted(KEY_SWITCH));
-    return false;
-}
-
-static bool load_word(struct loader *l, const struct config_key *key, const struct yaml_node *node,
-                      uint64_t *out)
-{
-    char valid[256];
-    key_words_list(key->words, valid, sizeof(valid));
-    if (node->kind == YAML_SCALAR && key_words_find(key->words, node->text, out)) {
-        return true;
-    }
-    if (node->kind != YAML_SCALAR || node->text[0] == '\0') {
-        load_refuse_kind(l, node, valid);
-        return false;
-    }
-    struct suggestion nearest = {.word = node->text};
-    for (const struct config_word *word = key->words; word->name != NULL; word++) {
-        suggest_offer(&nearest, word->name);
-    }
-    if (nearest.nearest != NULL) {
-        problems_add(l->problems, node->line, node->column,
-                     "`%.*s` is not one of %s; did you mean `%s`?", SHOWN, node->text, valid,
-                     nearest.nearest);
-    } else {
-        problems_add(l->problems, node->line, node->column, "`%.*s` is not one of %s", SHOWN,
-                     node->text, valid);
-    }
-    return false;
-}
-
-char *load_text(struct loader *l, const struct config_format *format, const struct yaml_node *node)
-{
-    char why[FORMAT_WHY_BYTES];
-    if (node->kind != YAML_SCALAR) {
-        load_refuse_kind(l, node, key_words_wanted(KEY_TEXT));
-        return NULL;
-    }
-    if (node->text[0] == '\0') {
-        problems_add(l->problems, node->line, node->column, "expected a string, found %s",
-                     node->quoted ? "an empty one" : "nothing");
-        return NULL;
-    }
-    if (!node->quoted && scalar_kind_of(node->text) != SCALAR_TEXT) {
-        problems_add(l->problems, node->line, node->column,
-                     "expected a string, found `%.*s`; put it in quotes if it is one", SHOWN,
-                     node->text);
-        return NULL;
-    }
-    if (format != NULL && !format->check(node->text, why)) {
-        problems_add(l->problems, node->line, node->column, "`%.*s` %s", SHOWN, node->text, why);
-        return NULL;
-    }
-    return arena_text(l->arena, node->text, strlen(node->text));
-}
-
-/* The default of a text is taken as it is: a folder that nobody asked for need not be there. */
-static char *default_text(struct loader *l, const char *fallback)
-{
-    return fallback != NULL ? arena_text(l->arena, fallback, strlen(fallback)) : NULL;
-}
-
-static void refuse_repeated(struct loader *l, const struct config_strings *list,
-                            const struct yaml_node *node)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->items[i], node->text) == 0) {
-            problems_add(l->problems, node->line, node->column, "`%.*s` is listed twice", SHOWN,
-                         node->text);
-            return;
-        }
-    }
-}
-
-static void append_text(struct loader *l, const struct config_key *key,
-                        const struct yaml_node *node, struct config_strings *list)
-{
-    char *text = load_text(l, key->format, node);
-    if (text == NULL) {
-        return;
-    }
-    refuse_repeated(l, list, node);
-    list->items[list->count++] = text;
-}
-
-static void load_texts(struct loader *l, const struct config_key *key, const struct yaml_node *node,
-                       struct config_strings *out)
-{
-    bool is_list = node->kind == YAML_LIST;
-    if (!is_list && (node->kind != YAML_SCALAR || (node->text[0] == '\0' && !node->quoted))) {
-        load_refuse_kind(l, node, key_words_wanted(KEY_TEXTS));
-        return;
-    }
-    out->items = arena_alloc(l->arena, (is_list ? node->count : 1) * sizeof(out->items[0]));
-    if (out->items == NULL) {
-        return;
-    }
-    if (!is_list) {
-        append_text(l, key, node, out);
-        return;
-    }
-    size_t index = 0;
-    for (const struct yaml_child *child = node->children; child != NULL; child = child->next) {
-        size_t mark = problems_enter_item(l->problems, index++);
-        append_text(l, key, child->value, out);
-        problems_leave(l->problems, mark);
-    }
-}
-
-static void default_texts(struct loader *l, const char *fallback, struct config_strings *out)
-{
-    if (fallback == NULL) {
-        return;
-    }
-    out->items = arena_alloc(l->arena, sizeof(out->items[0]));
-    char *text = default_text(l, fallback);
-    if (out->items != NULL && text != NULL) {
-        out->items[out->count++] = text;
-    }
 }
 
 /* `*on` tells whether the section is to be loaded, and `*map` from what. */
@@ -265,12 +98,39 @@ static void load_optional(struct loader *l, const struct config_section *section
     }
 }
 
+/* A string in a list of mappings is short for a mapping with one key. */
+static const struct yaml_node *unfold_short(struct loader *l, const struct config_section *section,
+                                            const struct yaml_node *node)
+{
+    if (section->short_key == NULL || node->kind != YAML_SCALAR || node->text[0] == '\0') {
+        return node;
+    }
+    struct yaml_node *map = arena_alloc(l->arena, sizeof(*map));
+    struct yaml_node *name = arena_alloc(l->arena, sizeof(*name));
+    struct yaml_child *child = arena_alloc(l->arena, sizeof(*child));
+    struct yaml_node *value = arena_alloc(l->arena, sizeof(*value));
+    if (map == NULL || name == NULL || child == NULL || value == NULL) {
+        return node;
+    }
+    *value = *node;
+    *name = (struct yaml_node){.kind = YAML_SCALAR, .line = node->line, .column = node->column};
+    name->text = arena_text(l->arena, section->short_key, strlen(section->short_key));
+    *child = (struct yaml_child){NULL, name, value};
+    *map = (struct yaml_node){.kind = YAML_MAP, .line = node->line, .column = node->column};
+    map->children = child;
+    map->count = 1;
+    return name->text != NULL ? map : node;
+}
+
 static void load_item(struct loader *l, const struct config_key *key, const struct yaml_node *node,
                       void *out)
 {
     if (key->type == KEY_PLUGINS) {
         plugin_load(l, node, true, out);
-    } else if (node->kind != YAML_MAP) {
+        return;
+    }
+    node = unfold_short(l, key->section, node);
+    if (node->kind != YAML_MAP) {
         load_refuse_kind(l, node, key_words_wanted(KEY_SECTION));
     } else {
         set_line(key->section, node, out);
@@ -309,6 +169,46 @@ static void load_items(struct loader *l, const struct config_key *key, const str
     *out_count = node->count;
 }
 
+/* One section under a name of the user's choice. Its line is the name's. */
+static void load_named(struct loader *l, const struct config_key *key,
+                       const struct yaml_child *child, void *out)
+{
+    const struct config_section *section = key->section;
+    char *name = arena_text(l->arena, child->key->text, strlen(child->key->text));
+    memcpy(at_offset(out, section->name_offset), &name, sizeof(name));
+    set_line(section, child->key, out);
+    load_value_name(l, key->name_format, child->key);
+    if (child->value->kind == YAML_MAP) {
+        load_section(l, section, child->value, out);
+    } else {
+        load_refuse_kind(l, child->value, key_words_wanted(KEY_SECTION));
+    }
+}
+
+/* A mapping of names to sections: an array of structs, in the file's order. */
+static void load_by_name(struct loader *l, const struct config_key *key,
+                         const struct yaml_node *node, void **out, size_t *out_count)
+{
+    size_t size = key->section->size;
+    if (node->kind != YAML_MAP) {
+        load_refuse_kind(l, node, key_words_wanted(key->type));
+        return;
+    }
+    char *items = node->count > 0 ? arena_alloc(l->arena, node->count * size) : NULL;
+    if (items == NULL) {
+        return;
+    }
+    size_t index = 0;
+    for (const struct yaml_child *child = node->children; child != NULL; child = child->next) {
+        size_t mark = problems_enter_key(l->problems, child->key->text);
+        load_named(l, key, child, items + index * size);
+        problems_leave(l->problems, mark);
+        index++;
+    }
+    *out = items;
+    *out_count = node->count;
+}
+
 static void load_free(struct loader *l, const struct yaml_node *node, char **out)
 {
     struct buffer json = {0};
@@ -326,38 +226,35 @@ static void load_free(struct loader *l, const struct yaml_node *node, char **out
     buffer_free(&json);
 }
 
-/* Numbers and words; `node` NULL, or not a good value, loads the default. */
-static void load_plain(struct loader *l, const struct config_key *key, const struct yaml_node *node,
-                       void *out)
+/* The default of a text is taken as it is: what nobody asked for need not be there. */
+static char *load_one_text(struct loader *l, const struct config_key *key,
+                           const struct yaml_node *node)
 {
-    uint64_t value = 0;
-    bool on = false;
-    bool good = false;
-    if (key->type == KEY_SWITCH) {
-        good = node != NULL && load_switch(l, node, &on);
-        WEIR_CHECK(good || scalar_read_switch(key->fallback, &on));
-        memcpy(out, &on, sizeof(on));
-        return;
+    if (node != NULL) {
+        return load_value_text(l, key->format, node);
     }
-    if (key->type == KEY_WORD) {
-        good = node != NULL && load_word(l, key, node, &value);
-        WEIR_CHECK(good || key_words_find(key->words, key->fallback, &value));
-        unsigned word = (unsigned)value; /* what gcc and clang make an enum of */
-        memcpy(out, &word, sizeof(word));
-        return;
-    }
-    good = node != NULL && load_number(l, key, node, &value);
-    if (!good && key->inherits != NULL) {
-        memcpy(&value, (const char *)l->config + key->inherits_offset, sizeof(value));
-        good = true;
-    }
-    WEIR_CHECK(good || key_words_find(key->words, key->fallback, &value) ||
-               key_words_read(key->type, key->fallback, &value) == NULL);
-    memcpy(out, &value, sizeof(value));
+    return key->fallback != NULL ? arena_text(l->arena, key->fallback, strlen(key->fallback))
+                                 : NULL;
 }
 
-static void load_value(struct loader *l, const struct config_key *key, const struct yaml_node *node,
-                       void *section_struct)
+/* The types of which an absent key leaves nothing. */
+static void load_written(struct loader *l, const struct config_key *key,
+                         const struct yaml_node *node, void *out, void *out_count)
+{
+    if (node == NULL) {
+        return;
+    }
+    if (key->type == KEY_PLUGIN) {
+        plugin_load(l, node, false, out);
+    } else if (key->type == KEY_SECTIONS_BY_NAME) {
+        load_by_name(l, key, node, out, out_count);
+    } else {
+        load_items(l, key, node, out, out_count);
+    }
+}
+
+static void load_key(struct loader *l, const struct config_key *key, const struct yaml_node *node,
+                     void *section_struct)
 {
     void *out = at_offset(section_struct, key->offset);
     switch (key->type) {
@@ -366,18 +263,19 @@ static void load_value(struct loader *l, const struct config_key *key, const str
     case KEY_SIZE:
     case KEY_DURATION:
     case KEY_WORD:
-        load_plain(l, key, node, out);
+        load_value_plain(l, key, node, out);
+        break;
+    case KEY_RANGE:
+        load_value_range(l, key, node, out, at_offset(section_struct, key->count_offset));
         break;
     case KEY_TEXT:
-        *(char **)out =
-            node != NULL ? load_text(l, key->format, node) : default_text(l, key->fallback);
+        *(char **)out = load_one_text(l, key, node);
         break;
     case KEY_TEXTS:
-        if (node != NULL) {
-            load_texts(l, key, node, out);
-        } else {
-            default_texts(l, key->fallback, out);
-        }
+        load_value_texts(l, key, node, out);
+        break;
+    case KEY_PAIRS:
+        load_value_pairs(l, key, node, out);
         break;
     case KEY_SECTION:
         load_inside(l, key, node, out);
@@ -386,15 +284,10 @@ static void load_value(struct loader *l, const struct config_key *key, const str
         load_optional(l, key->section, node, out);
         break;
     case KEY_SECTIONS:
-    case KEY_PLUGINS:
-        if (node != NULL) {
-            load_items(l, key, node, out, at_offset(section_struct, key->count_offset));
-        }
-        break;
+    case KEY_SECTIONS_BY_NAME:
     case KEY_PLUGIN:
-        if (node != NULL) {
-            plugin_load(l, node, false, out);
-        }
+    case KEY_PLUGINS:
+        load_written(l, key, node, out, at_offset(section_struct, key->count_offset));
         break;
     case KEY_FREE:
         load_free(l, node, out);
@@ -437,7 +330,7 @@ void load_section(struct loader *l, const struct config_section *section,
         const struct config_key *key = &section->keys[i];
         const struct yaml_node *node = yaml_tree_get(map, key->name);
         size_t mark = problems_enter_key(l->problems, key->name);
-        load_value(l, key, node, out);
+        load_key(l, key, node, out);
         problems_leave(l->problems, mark);
         if (node == NULL && map != NULL && key->required) {
             problems_add(l->problems, map->line, map->column, "missing key `%s`", key->name);

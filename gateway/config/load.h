@@ -27,7 +27,4 @@ void load_section(struct loader *l, const struct config_section *section,
 /* Notes that a node is not what the key wants, unless the node is broken already. */
 void load_refuse_kind(struct loader *l, const struct yaml_node *node, const char *wanted);
 
-/* Reads a text value of that form (NULL: any), or notes what is wrong and returns NULL. */
-char *load_text(struct loader *l, const struct config_format *format, const struct yaml_node *node);
-
 #endif

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "config/format.h"
+#include "config/load_value.h"
 #include "config/plugin_json.h"
 #include "config/suggest.h"
 #include "config/yaml_tree.h"
@@ -126,21 +127,61 @@ char *plugin_find_path(struct loader *l, const struct yaml_node *node, const cha
     return arena_text(l->arena, name, strlen(name));
 }
 
+static void refuse_upstream(struct loader *l, const struct yaml_node *node, const char *name)
+{
+    struct suggestion nearest = {.word = name};
+    bool listed = l->problems->count < PROBLEMS_MAX; /* else comparing names is for nothing */
+    for (size_t i = 0; listed && i < l->config->upstream_count; i++) {
+        suggest_offer(&nearest, l->config->upstreams[i].name);
+    }
+    if (nearest.nearest != NULL) {
+        problems_add(l->problems, node->line, node->column,
+                     "there is no upstream `%.60s`; did you mean `%s`?", name, nearest.nearest);
+    } else {
+        problems_add(l->problems, node->line, node->column, "there is no upstream `%.60s`", name);
+    }
+}
+
+char *plugin_find_upstream(struct loader *l, const struct yaml_node *node, const char *name)
+{
+    for (size_t i = 0; i < l->config->upstream_count; i++) {
+        const char *known = l->config->upstreams[i].name;
+        if (known != NULL && strcmp(known, name) == 0) {
+            return arena_text(l->arena, name, strlen(name));
+        }
+    }
+    refuse_upstream(l, node, name);
+    return NULL;
+}
+
+char *plugin_find_upstream_or_all(struct loader *l, const struct yaml_node *node, const char *name)
+{
+    if (strcmp(name, FORMAT_ALL_UPSTREAMS) == 0) {
+        return arena_text(l->arena, name, strlen(name));
+    }
+    return plugin_find_upstream(l, node, name);
+}
+
 static bool is_allowed(const struct config_plugin_form *form, bool in_chain)
 {
     return in_chain ? form->in_chain : form->is_handler;
 }
 
-/* "`lua` or `static`": the forms that may stand here. */
+/* "`lua`, `static` or `proxy`": the forms that may stand here. */
 static void list_forms(bool in_chain, char *out, size_t size)
 {
     size_t used = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < keys_form_count; i++) {
+        left += is_allowed(&keys_forms[i], in_chain) ? 1 : 0;
+    }
     out[0] = '\0';
     for (size_t i = 0; i < keys_form_count && used < size; i++) {
         if (is_allowed(&keys_forms[i], in_chain)) {
-            int length = snprintf(out + used, size - used, "%s`%s`", used > 0 ? " or " : "",
-                                  keys_forms[i].word);
+            const char *before = used == 0 ? "" : left == 1 ? " or " : ", ";
+            int length = snprintf(out + used, size - used, "%s`%s`", before, keys_forms[i].word);
             used += length > 0 ? (size_t)length : 0;
+            left--;
         }
     }
 }
@@ -250,7 +291,7 @@ static const struct config_plugin_form *find_bare(const char *name)
 
 static void load_bare(struct loader *l, const struct yaml_node *node, struct config_plugin *out)
 {
-    char *name = load_text(l, &format_name, node);
+    char *name = load_value_text(l, &format_name, node);
     if (name == NULL) {
         return;
     }

@@ -17,4 +17,10 @@ char *plugin_find_lua(struct loader *l, const struct yaml_node *node, const char
 /* The finder of forms whose name is a path already: it is what was written. */
 char *plugin_find_path(struct loader *l, const struct yaml_node *node, const char *name);
 
+/* The finder of `proxy`: the upstream itself, by its name. */
+char *plugin_find_upstream(struct loader *l, const struct yaml_node *node, const char *name);
+
+/* The same, where `all` stands for every upstream. */
+char *plugin_find_upstream_or_all(struct loader *l, const struct yaml_node *node, const char *name);
+
 #endif

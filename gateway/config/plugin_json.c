@@ -5,6 +5,7 @@
  * JSON. */
 #include "config/plugin_json.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,21 @@ static void write_word(struct writer *w, const struct config_word *words, const 
     writer_json(w, words->name);
 }
 
+static void write_pairs(struct writer *w, const struct config_pairs *pairs)
+{
+    writer_text(w, "{");
+    for (size_t i = 0; i < pairs->count; i++) {
+        writer_text(w, i > 0 ? "," : "");
+        writer_json(w, pairs->items[i].name);
+        writer_text(w, ":");
+        writer_json(w, pairs->items[i].value);
+    }
+    writer_text(w, "}");
+}
+
+static void write_section(struct writer *w, const struct config_section *section,
+                          const void *values, size_t skip_offset);
+
 static void write_value(struct writer *w, const struct config_key *key, const void *value)
 {
     switch (key->type) {
@@ -168,17 +184,22 @@ static void write_value(struct writer *w, const struct config_key *key, const vo
     case KEY_TEXTS:
         write_texts(w, value);
         break;
+    case KEY_PAIRS:
+        write_pairs(w, value);
+        break;
+    case KEY_SECTION:
+        write_section(w, key->section, value, SIZE_MAX);
+        break;
     default:
-        WEIR_CHECK(key->type < KEY_SECTION); /* a form's section has no sections of its own */
+        WEIR_CHECK(key->type < KEY_SECTION); /* nothing else stands in a form's section */
     }
 }
 
-enum weir_err plugin_json_from_section(const struct config_section *section, const void *values,
-                                       size_t skip_offset, struct buffer *out)
+static void write_section(struct writer *w, const struct config_section *section,
+                          const void *values, size_t skip_offset)
 {
-    struct writer w = {.out = out};
     bool first = true;
-    writer_text(&w, "{");
+    writer_text(w, "{");
     for (size_t i = 0; i < section->key_count; i++) {
         const struct config_key *key = &section->keys[i];
         const void *value = (const char *)values + key->offset;
@@ -186,12 +207,19 @@ enum weir_err plugin_json_from_section(const struct config_section *section, con
         if (key->offset == skip_offset || unset) {
             continue;
         }
-        writer_text(&w, first ? "" : ",");
+        writer_text(w, first ? "" : ",");
         first = false;
-        writer_json(&w, key->name);
-        writer_text(&w, ":");
-        write_value(&w, key, value);
+        writer_json(w, key->name);
+        writer_text(w, ":");
+        write_value(w, key, value);
     }
-    writer_text(&w, "}");
+    writer_text(w, "}");
+}
+
+enum weir_err plugin_json_from_section(const struct config_section *section, const void *values,
+                                       size_t skip_offset, struct buffer *out)
+{
+    struct writer w = {.out = out};
+    write_section(&w, section, values, skip_offset);
     return w.err;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/span.h"
 #include "config/config.h"
 #include "config/format.h"
 #include "config/key_words.h"
@@ -49,6 +50,8 @@ static const char introduction[] =
     "| count | a whole number |\n"
     "| size | a whole number of bytes, or one with `B`, `KiB`, `MiB` or `GiB`: `64KiB` |\n"
     "| duration | a whole number with `ms`, `s`, `m` or `h`: `250ms`, `30s`, `1h` |\n"
+    "| range | two counts with `-` between them, both included, or one count: `200-399`, `200` "
+    "|\n"
     "| list | `[a, b]`, or an item on each line after `- `; a list of one may be written without "
     "brackets |\n"
     "\n"
@@ -71,7 +74,7 @@ static const char introduction[] =
 static bool has_section(const struct config_key *key)
 {
     return key->type == KEY_SECTION || key->type == KEY_SECTION_OPTIONAL ||
-           key->type == KEY_SECTIONS;
+           key->type == KEY_SECTIONS || key->type == KEY_SECTIONS_BY_NAME;
 }
 
 /* GitHub's anchor of a heading made of letters and spaces. */
@@ -123,8 +126,19 @@ static void write_type(struct writer *w, const struct config_key *key)
     case KEY_TEXT:
         writer_text(w, form);
         break;
+    case KEY_RANGE:
+        writer_print(w, "count or range, %llu to %llu", (unsigned long long)key->min,
+                     (unsigned long long)key->max);
+        break;
     case KEY_TEXTS:
         writer_print(w, "list: %s", form);
+        break;
+    case KEY_PAIRS:
+        writer_print(w, "mapping: %s to %s", key->name_format->name, form);
+        break;
+    case KEY_SECTIONS_BY_NAME:
+        writer_text(w, "mapping of names: ");
+        write_link(w, key->section->title);
         break;
     case KEY_SECTION:
     case KEY_SECTION_OPTIONAL:
@@ -148,21 +162,39 @@ static void write_type(struct writer *w, const struct config_key *key)
     }
 }
 
+/* `[a, "::1"]`: in quotes where YAML would read something else. */
+static void write_list(struct writer *w, const char *fallback)
+{
+    struct span rest = span_of(fallback);
+    struct span item;
+    const char *before = "";
+    writer_text(w, "`[");
+    while (span_list_next(&rest, &item)) {
+        bool quoted = item.data[0] == ':';
+        writer_print(w, quoted ? "%s\"%.*s\"" : "%s%.*s", before, SPAN_ARGS(item));
+        before = ", ";
+    }
+    writer_text(w, "]`");
+}
+
 static void write_default(struct writer *w, const struct config_key *key)
 {
+    bool is_list = key->type == KEY_TEXTS || key->type == KEY_PLUGINS || key->type == KEY_SECTIONS;
+    bool is_map =
+        key->type == KEY_FREE || key->type == KEY_PAIRS || key->type == KEY_SECTIONS_BY_NAME;
     if (key->required) {
         writer_text(w, "**required**");
     } else if (key->fallback != NULL && key->type == KEY_TEXTS) {
-        writer_print(w, "`[%s]`", key->fallback);
+        write_list(w, key->fallback);
     } else if (key->fallback != NULL) {
         writer_print(w, "`%s`", key->fallback);
     } else if (key->inherits != NULL) {
         writer_print(w, "as `%s`", key->inherits);
-    } else if (key->type == KEY_TEXTS || key->type == KEY_PLUGINS || key->type == KEY_SECTIONS) {
+    } else if (is_list) {
         writer_text(w, "`[]`");
     } else if (key->type == KEY_SECTION) {
         writer_text(w, "all defaults");
-    } else if (key->type == KEY_FREE) {
+    } else if (is_map) {
         writer_text(w, "`{}`");
     } else {
         writer_text(w, "none");
@@ -196,9 +228,25 @@ static void write_section(struct writer *w, const struct config_section *section
         const struct config_key *key = &section->keys[i];
         char below[PATH_BYTES];
         snprintf(below, sizeof(below), "%s%s%s%s", path, path[0] != '\0' ? "." : "", key->name,
-                 key->type == KEY_SECTIONS ? "[]" : "");
+                 key->type == KEY_SECTIONS           ? "[]"
+                 : key->type == KEY_SECTIONS_BY_NAME ? ".NAME"
+                                                     : "");
         if (has_section(key)) {
             write_section(w, key->section, below);
+        }
+    }
+}
+
+/* What lies below a form's own keys; keys that share a section are described once. */
+static void write_form_sections(struct writer *w, const struct config_section *section)
+{
+    const struct config_section *before = NULL;
+    for (size_t i = 0; i < section->key_count; i++) {
+        const struct config_section *below = section->keys[i].section;
+        if (below != NULL && below != before) {
+            writer_print(w, "#### %s\n\n%s\n\n", below->title, below->doc);
+            write_table(w, below);
+            before = below;
         }
     }
 }
@@ -215,6 +263,7 @@ static void write_forms(struct writer *w)
         writer_print(w, "### %s\n\n`%s: …`, as %s\n\n%s\n\n", form->section->title, form->word,
                      form->is_handler ? where : "a plugin", form->section->doc);
         write_table(w, form->section);
+        write_form_sections(w, form->section);
     }
 }
 
@@ -225,8 +274,12 @@ static void write_example_key(struct writer *w, const struct config_key *key, un
 {
     if (has_section(key)) {
         bool list = key->type == KEY_SECTIONS;
+        bool named = key->type == KEY_SECTIONS_BY_NAME;
         writer_print(w, "%s:\n", key->name);
-        write_example(w, key->section, indent + (list ? 4 : 2), list);
+        if (named) {
+            writer_print(w, "%*s%s:\n", (int)indent + 2, "", key->example);
+        }
+        write_example(w, key->section, indent + (list || named ? 4 : 2), list);
         return;
     }
     const char *value = key->example != NULL ? key->example : key->fallback;
@@ -234,12 +287,15 @@ static void write_example_key(struct writer *w, const struct config_key *key, un
     writer_print(w, quoted ? "%s: \"%s\"\n" : "%s: %s\n", key->name, value);
 }
 
-/* Every key once, with its example or else its default. */
+/* Every key once that is not apart, with its example or else its default. */
 static void write_example(struct writer *w, const struct config_section *section, unsigned indent,
                           bool in_list)
 {
     for (size_t i = 0; i < section->key_count; i++) {
         bool dash = in_list && i == 0;
+        if (section->keys[i].apart) {
+            continue;
+        }
         writer_print(w, "%*s%s", (int)(dash ? indent - 2 : indent), "", dash ? "- " : "");
         write_example_key(w, &section->keys[i], indent);
     }
@@ -251,9 +307,10 @@ enum weir_err config_reference(struct buffer *out)
     writer_text(&w, introduction);
     write_section(&w, &keys_root, "");
     write_forms(&w);
-    writer_text(&w, "## All keys in one example\n\n"
-                    "Every key, with its default or with an example of a value. A real file needs\n"
-                    "only `listen` and `routes`.\n\n```yaml\n");
+    writer_text(&w,
+                "## All keys in one example\n\n"
+                "Every key that can stand beside the others, with its default or with an "
+                "example of a\nvalue. A real file needs only `listen` and `routes`.\n\n```yaml\n");
     write_example(&w, &keys_root, 0, false);
     writer_text(&w, "```\n");
     return w.err;

@@ -7,6 +7,7 @@
  * what stands beside one. Called by `weir --schema`; conf/weir.schema.json is its output. */
 #include <string.h>
 
+#include "base/span.h"
 #include "config/config.h"
 #include "config/format.h"
 #include "config/key_words.h"
@@ -28,7 +29,8 @@ static void write_words(struct writer *w, const struct config_word *words)
     for (const struct config_word *word = words; word->name != NULL; word++) {
         writer_text(w, word == words ? "" : ", ");
         writer_json(w, word->name);
-        if (scalar_kind_of(word->name) == SCALAR_FLOAT) {
+        if (scalar_kind_of(word->name) == SCALAR_FLOAT ||
+            scalar_kind_of(word->name) == SCALAR_INTEGER) {
             writer_print(w, ", %s", word->name);
         }
         if (scalar_kind_of(word->name) == SCALAR_SWITCH) {
@@ -83,6 +85,28 @@ static void write_texts(struct writer *w, const struct config_key *key)
     writer_text(w, "}}]");
 }
 
+/* `200`, `200-399`, and `"200"` as an editor would have it from a variable. */
+static void write_span_of_counts(struct writer *w, const struct config_key *key)
+{
+    writer_text(w, "\"anyOf\": [");
+    write_range(w, key);
+    writer_print(w, ", {\"type\": \"string\", \"pattern\": \"^[0-9]+(-[0-9]+)?$\"}, %s]", variable);
+}
+
+static void write_names(struct writer *w, const struct config_format *format)
+{
+    writer_text(w, "\"type\": \"object\", \"propertyNames\": {\"pattern\": ");
+    writer_json(w, format->pattern);
+    writer_text(w, "}, \"additionalProperties\": {");
+}
+
+static void write_pairs(struct writer *w, const struct config_key *key)
+{
+    write_names(w, key->name_format);
+    write_text(w, key->format);
+    writer_text(w, "}");
+}
+
 static void write_object(struct writer *w, const struct config_section *section, unsigned indent);
 
 static void write_section(struct writer *w, const struct config_key *key, unsigned indent)
@@ -100,7 +124,20 @@ static void write_section(struct writer *w, const struct config_key *key, unsign
 
 static void write_sections(struct writer *w, const struct config_key *key, unsigned indent)
 {
+    bool has_short = key->section->short_key != NULL;
     writer_print(w, "\"type\": \"array\", \"minItems\": %d, \"items\": {", key->required ? 1 : 0);
+    if (has_short) {
+        writer_text(w, "\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {");
+    }
+    write_indent(w, indent + 2);
+    write_object(w, key->section, indent + 2);
+    write_indent(w, indent);
+    writer_text(w, has_short ? "}]}" : "}");
+}
+
+static void write_by_name(struct writer *w, const struct config_key *key, unsigned indent)
+{
+    write_names(w, key->name_format);
     write_indent(w, indent + 2);
     write_object(w, key->section, indent + 2);
     write_indent(w, indent);
@@ -133,6 +170,19 @@ static void write_forms(struct writer *w, bool in_chain, unsigned indent)
     writer_text(w, "]");
 }
 
+static void write_list(struct writer *w, const char *fallback)
+{
+    struct span rest = span_of(fallback);
+    struct span item;
+    const char *before = "";
+    writer_text(w, "[");
+    while (span_list_next(&rest, &item)) {
+        writer_print(w, "%s\"%.*s\"", before, SPAN_ARGS(item)); /* no quotes in our own defaults */
+        before = ", ";
+    }
+    writer_text(w, "]");
+}
+
 static void write_default(struct writer *w, const struct config_key *key, unsigned indent)
 {
     bool on = false;
@@ -149,9 +199,7 @@ static void write_default(struct writer *w, const struct config_key *key, unsign
     } else if (number && scalar_kind_of(key->fallback) == SCALAR_INTEGER) {
         writer_text(w, key->fallback);
     } else if (key->type == KEY_TEXTS) {
-        writer_text(w, "[");
-        writer_json(w, key->fallback);
-        writer_text(w, "]");
+        write_list(w, key->fallback);
     } else {
         writer_json(w, key->fallback);
     }
@@ -177,8 +225,17 @@ static void write_type(struct writer *w, const struct config_key *key, unsigned 
     case KEY_TEXT:
         write_text(w, key->format);
         break;
+    case KEY_RANGE:
+        write_span_of_counts(w, key);
+        break;
     case KEY_TEXTS:
         write_texts(w, key);
+        break;
+    case KEY_PAIRS:
+        write_pairs(w, key);
+        break;
+    case KEY_SECTIONS_BY_NAME:
+        write_by_name(w, key, indent);
         break;
     case KEY_SECTION:
     case KEY_SECTION_OPTIONAL:

@@ -142,15 +142,16 @@ static void test_missing_plugins_name_the_nearest_file(void **state)
 static void test_refuses_what_is_no_form(void **state)
 {
     (void)state;
-    expect_handler_error("{}",
-                         "14: routes[0].handler: names no plugin; expected `lua` or `static`");
+    expect_handler_error(
+        "{}", "14: routes[0].handler: names no plugin; expected `lua`, `static`, `proxy` or "
+              "`upstream_admin`");
     expect_handler_error(
         "{laa: echo}", "15: routes[0].handler: unknown kind of plugin `laa`, did you mean `lua`?");
-    expect_handler_error("{proxy: chat}", "15: routes[0].handler: unknown kind of plugin `proxy`, "
-                                          "expected `lua` or `static`");
+    expect_handler_error("{proxy: chat}",
+                         "22: routes[0].handler.proxy: there is no upstream `chat`");
     expect_handler_error("{native: auth}",
                          "15: routes[0].handler: unknown kind of plugin `native`, "
-                         "expected `lua` or `static`");
+                         "expected `lua`, `static`, `proxy` or `upstream_admin`");
     expect_handler_error("{lua: echo, static: www}",
                          "26: routes[0].handler: names both `lua` and `static`");
     expect_handler_error("{lua: echo, confg: {}}",

@@ -5,13 +5,18 @@
 #include "config/keys.h"
 
 /* The files that samples and the page's example name, in an empty folder. */
-static const char *const sample_files[] = {"conf/tls/cert.pem",        "conf/tls/key.pem",
-                                           "conf/tls/example.com.pem", "conf/tls/example.com.key",
-                                           "conf/tls/client-ca.pem",   NULL};
+static const char *const sample_files[] = {"conf/tls/cert.pem",
+                                           "conf/tls/key.pem",
+                                           "conf/tls/example.com.pem",
+                                           "conf/tls/example.com.key",
+                                           "conf/tls/client-ca.pem",
+                                           "conf/tls/ca.pem",
+                                           NULL};
 
 static int make_samples(void **state)
 {
     int err = fixture_make(state);
+    assert_int_equal(setenv("WEIR_COOKIE_SECRET", "sixteen letters!", 1), 0);
     assert_int_equal(mkdir("conf", 0700), 0);
     assert_int_equal(mkdir("conf/tls", 0700), 0);
     for (const char *const *path = sample_files; *path != NULL; path++) {
