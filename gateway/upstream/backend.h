@@ -24,20 +24,26 @@ struct backend_ops {
     void (*dropped)(struct backend *backend);
 };
 
+/* A timer of the worker part's wheel; for upstream/ alone. */
+struct upstream_timer {
+    struct wheel_timer wheel; /* first: the wheel's callback finds the timer by it */
+    void (*fired)(struct upstream_timer *timer);
+};
+
 struct backend {
     struct stream stream; /* first: the stream's callback finds the backend by it */
-    struct wheel_timer timer;
+    struct upstream_timer timer;
     struct list_node node; /* in its upstream's list of those in use, or in a pool */
     struct loop_retired retired;
     const struct backend_ops *ops; /* NULL while nobody owns it */
     void *owner;
     struct upstream *upstream;
     struct upstream_server *server; /* shared; a lease of it is held while it is in use */
-    uint32_t served;                /* requests before this one: it comes from the pool */
+    uint32_t served;                /* requests before this one; not 0: it comes from the pool */
     bool closed;
 };
 
-/* Who is told from now on; reading is off until the owner sets it. */
+/* Who is told from now on; reading is off until the owner sets it, and no timeout runs. */
 void backend_own(struct backend *backend, const struct backend_ops *ops, void *owner);
 
 /* Calls ops->timed_out once in `ms`, or up to 100 ms later; 0: never. A later call moves it. */

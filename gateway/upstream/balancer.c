@@ -64,20 +64,13 @@ static bool was_tried(const struct balancer_pick *pick, const struct upstream_se
     return false;
 }
 
-/* Up and, as far as active checks know, healthy. */
-static bool is_only_ejected(const struct upstream_server *server)
-{
-    return atomic_load_explicit(&server->state, memory_order_relaxed) == CONFIG_SERVER_UP &&
-           atomic_load_explicit(&server->healthy, memory_order_relaxed);
-}
-
 static bool is_in(const struct circle *circle, const struct balancer_pick *pick,
                   const struct upstream_server *server)
 {
     if (server->config->backup != circle->backup || was_tried(pick, server)) {
         return false;
     }
-    return circle->ejected ? is_only_ejected(server) : server_takes_new(server, pick->now_ms);
+    return circle->ejected ? server_takes_in_need(server) : server_takes_new(server, pick->now_ms);
 }
 
 /* Fills the candidates; `*busy` tells of servers in the circle that have no slot. */

@@ -25,9 +25,9 @@ struct balancer *balancer_new(const struct config_upstream *config, struct roste
                               uint64_t seed);
 void balancer_free(struct balancer **balancer);
 
-/* Picks among the servers that take new work, backups only when no other does, and takes a lease of
- * the one it returns (borrowed). NULL: none; `*busy` tells that there would be one but for
- * max_connections. */
+/* Picks among the servers that take new work, backups only when no other does; where none does,
+ * among those that are only ejected. Takes a lease of the one it returns (borrowed). NULL: none;
+ * `*busy` tells that there would be one but for max_connections. */
 struct upstream_server *balancer_next(struct balancer *balancer, const struct balancer_pick *pick,
                                       bool *busy);
 

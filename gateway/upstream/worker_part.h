@@ -16,7 +16,8 @@ struct upstream_worker;
  * out. Worker's thread. */
 struct upstream_worker *upstream_worker_new(struct upstreams *upstreams, struct loop *loop);
 
-/* Cuts every connection to a backend that is left, without calling back, and frees. */
+/* Cuts every connection to a backend that is left, with no call but backend_ops.dropped, and frees.
+ */
 void upstream_worker_free(struct upstream_worker **worker);
 
 /* Connections in use and dials under way; idle ones do not count. A worker that stops waits for 0.
