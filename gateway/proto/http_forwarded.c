@@ -3,6 +3,8 @@
  * whole. It never looks at the left end first, which is what clients forge. */
 #include "proto/http_forwarded.h"
 
+#include "proto/http_chars.h"
+
 struct walk {
     const struct ip_block *trusted;
     size_t count;
@@ -62,4 +64,69 @@ struct ip_address http_forwarded_head_client(const struct http_head *head,
         }
     }
     return walk.client;
+}
+
+/* --- and on the way to a backend --- */
+
+/* Appends a quoted string (RFC 9110, section 5.6.4). */
+static enum weir_err write_quoted(struct buffer *out, struct span text)
+{
+    enum weir_err err = buffer_append(out, SPAN("\""));
+    for (size_t i = 0; err == WEIR_OK && i < text.size; i++) {
+        bool is_plain = (http_chars[text.data[i]] & HTTP_CHAR_QUOTED) != 0;
+        err = is_plain ? WEIR_OK : buffer_append(out, SPAN("\\"));
+        if (err == WEIR_OK) {
+            err = buffer_append(out, (struct span){text.data + i, 1});
+        }
+    }
+    return err == WEIR_OK ? buffer_append(out, SPAN("\"")) : err;
+}
+
+/* Appends `lead` and a value: a token as it is, anything else quoted (RFC 7239, section 4). */
+static enum weir_err write_pair(struct buffer *out, struct span lead, struct span value)
+{
+    if (!http_chars_all(value, HTTP_CHAR_VALUE)) {
+        return WEIR_EINVAL;
+    }
+    enum weir_err err = buffer_append(out, lead);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    return http_chars_is_token(value) ? buffer_append(out, value) : write_quoted(out, value);
+}
+
+/* RFC 7239, section 6: an IPv6 address stands in brackets, within quotes. */
+static enum weir_err write_client(struct buffer *out, struct span client)
+{
+    size_t colon = span_find(client, ':');
+    bool is_bare_v6 = client.size > 0 && client.data[0] != '[' &&
+                      span_find(span_from(client, colon + 1), ':') + colon + 1 < client.size;
+    if (client.size == 0) {
+        return buffer_append(out, SPAN("for=unknown"));
+    }
+    if (!is_bare_v6) {
+        return write_pair(out, SPAN("for="), client);
+    }
+    struct ip_address address;
+    if (ip_address_parse(client, &address) != WEIR_OK) {
+        return write_pair(out, SPAN("for="), client);
+    }
+    return buffer_printf(out, "for=\"[%.*s]\"", SPAN_ARGS(client));
+}
+
+enum weir_err http_forwarded_write(struct buffer *out, struct span client, struct span host,
+                                   struct span proto)
+{
+    size_t start = out->size;
+    enum weir_err err = write_client(out, client);
+    if (err == WEIR_OK && host.size > 0) {
+        err = write_pair(out, SPAN(";host="), host);
+    }
+    if (err == WEIR_OK && proto.size > 0) {
+        err = write_pair(out, SPAN(";proto="), proto);
+    }
+    if (err != WEIR_OK) {
+        out->size = start;
+    }
+    return err;
 }

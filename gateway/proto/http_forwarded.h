@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "proto/http_head.h"
@@ -24,9 +25,10 @@ struct ip_address http_forwarded_head_client(const struct http_head *head,
                                              struct ip_address peer);
 
 /* Appends one element of a Forwarded field's value: `for=…;host=…;proto=…`, quoted where it must be
- * (RFC 7239, sections 4 and 6). `host` may be empty: it is left out. WEIR_ENOMEM leaves `out` as it
- * was. Any thread. */
-struct buffer;
+ * (RFC 7239, sections 4 and 6). `client` is an address as ip_address_format writes it, an
+ * obfuscated name, or empty for "unknown". `host` and `proto` may be empty: they are left out.
+ * WEIR_ENOMEM, and WEIR_EINVAL for a control character in any of them, leave `out` as it was. Any
+ * thread. */
 WEIR_MUST enum weir_err http_forwarded_write(struct buffer *out, struct span client,
                                              struct span host, struct span proto);
 

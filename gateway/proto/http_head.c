@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/http_chars.h"
+#include "proto/http_framing.h"
 #include "proto/http_host.h"
 
 enum {
@@ -16,15 +17,12 @@ enum {
 };
 
 /* How often the fields occur that must not occur twice, and their values. */
-struct framing {
+struct noted {
     unsigned hosts;
-    unsigned lengths;
-    unsigned codings;
     unsigned expectations;
     struct span host;
-    struct span length;
-    struct span coding;
     struct span expectation;
+    struct http_framing body;
 };
 
 static enum weir_err over_limit(struct http_refusal *refusal, unsigned status, const char *why)
@@ -75,31 +73,6 @@ static enum weir_err check_line_size(struct span bytes, size_t start, size_t lin
     return WEIR_OK;
 }
 
-static enum weir_err find_end(struct span bytes, size_t start, size_t *scanned, size_t *end,
-                              struct http_refusal *refusal)
-{
-    size_t at = *scanned > start ? *scanned : start;
-    while (at < bytes.size) {
-        const uint8_t *lf = memchr(bytes.data + at, '\n', bytes.size - at);
-        if (lf == NULL) {
-            break;
-        }
-        size_t i = (size_t)(lf - bytes.data);
-        if (i == start || bytes.data[i - 1] != '\r') {
-            /* RFC 9112, section 2.2, lets a recipient take a bare LF for a line's end. Others do
-             * not, so the two see different heads. */
-            return http_refuse(refusal, 400, "a line feed without carriage return");
-        }
-        at = i + 1;
-        if (i >= start + 2 && bytes.data[i - 2] == '\n') {
-            *end = at;
-            return WEIR_OK;
-        }
-    }
-    *scanned = bytes.size;
-    return WEIR_AGAIN;
-}
-
 static enum weir_err find_head(struct span bytes, const struct http_head_limits *limits,
                                size_t *scanned, struct span *head, struct http_refusal *refusal)
 {
@@ -119,7 +92,7 @@ static enum weir_err find_head(struct span bytes, const struct http_head_limits 
     if (start > searched.size) {
         start = searched.size;
     }
-    err = find_end(searched, start, scanned, &end, refusal);
+    err = http_framing_find_end(searched, start, scanned, &end, refusal);
     if (err == WEIR_AGAIN && bytes.size >= limits->head_bytes) {
         return over_limit(refusal, 431, "the headers are too large");
     }
@@ -250,19 +223,6 @@ static enum weir_err split_target(struct http_head *head, struct http_refusal *r
 
 /* --- step three: what the fields mean --- */
 
-/* Some backends read "_" in a name as "-" (CGI made that usual), so these would frame a message
- * there and not here. */
-static bool reads_as(struct span name, struct span real)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        uint8_t c = name.data[i] == '_' ? '-' : name.data[i];
-        if (!span_equal_nocase((struct span){&c, 1}, (struct span){real.data + i, 1})) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void note(unsigned *count, struct span *kept, struct span value)
 {
     *count += 1;
@@ -270,24 +230,16 @@ static void note(unsigned *count, struct span *kept, struct span value)
 }
 
 /* Sorts one field by the size of its name first, since most names are none of these. */
-static enum weir_err note_field(const struct http_field *field, struct framing *framing,
+static enum weir_err note_field(const struct http_field *field, struct noted *noted,
                                 struct http_refusal *refusal)
 {
     struct span name = field->name;
     if (name.size == 4 && span_equal_nocase(name, SPAN("Host"))) {
-        note(&framing->hosts, &framing->host, field->value);
+        note(&noted->hosts, &noted->host, field->value);
     } else if (name.size == 6 && span_equal_nocase(name, SPAN("Expect"))) {
-        note(&framing->expectations, &framing->expectation, field->value);
-    } else if (name.size == 14 && reads_as(name, SPAN("Content-Length"))) {
-        if (span_find(name, '_') < name.size) {
-            return http_refuse(refusal, 400, "a disguised Content-Length");
-        }
-        note(&framing->lengths, &framing->length, field->value);
-    } else if (name.size == 17 && reads_as(name, SPAN("Transfer-Encoding"))) {
-        if (span_find(name, '_') < name.size) {
-            return http_refuse(refusal, 400, "a disguised Transfer-Encoding");
-        }
-        note(&framing->codings, &framing->coding, field->value);
+        note(&noted->expectations, &noted->expectation, field->value);
+    } else if (name.size == 14 || name.size == 17) {
+        return http_framing_note(&noted->body, field, refusal);
     }
     return WEIR_OK;
 }
@@ -317,7 +269,7 @@ static bool is_unserved_coding(struct span value)
     return found && span_equal_nocase(item, SPAN("chunked"));
 }
 
-static enum weir_err judge_coding(const struct framing *framing, struct http_head *head,
+static enum weir_err judge_coding(const struct http_framing *framing, struct http_head *head,
                                   struct http_refusal *refusal)
 {
     if (framing->lengths > 0) {
@@ -343,67 +295,54 @@ static enum weir_err judge_coding(const struct framing *framing, struct http_hea
     return http_refuse(refusal, 400, "a Transfer-Encoding that is not chunked");
 }
 
-static enum weir_err judge_length(const struct framing *framing, struct http_head *head,
+static enum weir_err judge_length(const struct http_framing *framing, struct http_head *head,
                                   struct http_refusal *refusal)
 {
-    uint64_t length = 0;
-    if (framing->lengths > 1) {
-        /* RFC 9112, section 6.3, item 5, would let equal ones pass; refusing is allowed too. */
-        return http_refuse(refusal, 400, "more than one Content-Length");
-    }
-    if (framing->lengths == 1) {
-        /* RFC 9110, section 8.6: digits only. Signs, lists, spaces, 0x and overflow end here; the
-         * upper bound is that of backends with signed lengths. */
-        if (!span_to_u64(framing->length, &length) || length > INT64_MAX) {
-            return http_refuse(refusal, 400, "an invalid Content-Length");
-        }
-    }
-    head->content_length = length;
-    head->body = length > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
-    return WEIR_OK;
+    enum weir_err err = http_framing_length(framing, &head->content_length, refusal);
+    head->body = head->content_length > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
+    return err;
 }
 
 /* RFC 9112, section 3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0; valid or empty. */
-static enum weir_err judge_host(const struct framing *framing, struct http_head *head,
+static enum weir_err judge_host(const struct noted *noted, struct http_head *head,
                                 struct http_refusal *refusal)
 {
-    if (framing->hosts > 1) {
+    if (noted->hosts > 1) {
         return http_refuse(refusal, 400, "more than one Host");
     }
-    if (framing->hosts == 0 && head->minor >= 1) {
+    if (noted->hosts == 0 && head->minor >= 1) {
         return http_refuse(refusal, 400, "no Host");
     }
-    if (framing->hosts == 0) {
+    if (noted->hosts == 0) {
         return WEIR_OK;
     }
-    if (framing->host.size > 0 && !http_host_is_valid(framing->host)) {
+    if (noted->host.size > 0 && !http_host_is_valid(noted->host)) {
         return http_refuse(refusal, 400, "an invalid Host");
     }
     if (head->host.size == 0) {
-        head->host = framing->host;
+        head->host = noted->host;
     }
     return WEIR_OK;
 }
 
 /* RFC 9110, section 10.1.1. An expectation that we do not know, or one said twice, would be read
  * differently by a backend, and what is expected decides when the body starts. */
-static enum weir_err judge_expectation(const struct framing *framing, struct http_head *head,
+static enum weir_err judge_expectation(const struct noted *noted, struct http_head *head,
                                        struct http_refusal *refusal)
 {
     head->expects_continue = false;
-    if (framing->expectations == 0) {
+    if (noted->expectations == 0) {
         return WEIR_OK;
     }
-    if (framing->expectations > 1 ||
-        !span_equal_nocase(framing->expectation, SPAN("100-continue"))) {
+    if (noted->expectations > 1 || !span_equal_nocase(noted->expectation, SPAN("100-continue"))) {
         return http_refuse(refusal, 417, "an expectation other than 100-continue");
     }
     head->expects_continue = head->minor >= 1 && head->body != HTTP_BODY_NONE;
     return WEIR_OK;
 }
 
-/* RFC 9112, section 9.3; and RFC 9110, section 7.6.1: Connection must not list what is meant for
- * all recipients. A proxy that obeyed would forward a message without its framing. */
+/* RFC 9110, section 7.6.1: Connection must not list what is meant for all recipients. A proxy that
+ * obeyed would forward a message without its framing. */
 static enum weir_err judge_connection(struct http_head *head, struct http_refusal *refusal)
 {
     static const char *const kept[] = {"Host", "Content-Length", "Transfer-Encoding"};
@@ -416,29 +355,27 @@ static enum weir_err judge_connection(struct http_head *head, struct http_refusa
             return http_refuse(refusal, 400, "a Connection option that names a framing header");
         }
     }
-    bool closes = http_head_has_token(head, SPAN("Connection"), SPAN("close"));
-    bool keeps = http_head_has_token(head, SPAN("Connection"), SPAN("keep-alive"));
-    head->keep_alive = !closes && (head->minor >= 1 || keeps);
+    head->keep_alive = http_framing_keeps_alive(head->fields, head->field_count, head->minor);
     return WEIR_OK;
 }
 
 static enum weir_err judge_fields(struct http_head *head, struct http_refusal *refusal)
 {
-    struct framing framing = {0};
+    struct noted noted = {0};
     for (size_t i = 0; i < head->field_count; i++) {
-        enum weir_err err = note_field(&head->fields[i], &framing, refusal);
+        enum weir_err err = note_field(&head->fields[i], &noted, refusal);
         if (err != WEIR_OK) {
             return err;
         }
     }
-    enum weir_err err = judge_host(&framing, head, refusal);
+    enum weir_err err = judge_host(&noted, head, refusal);
     head->content_length = 0;
     if (err == WEIR_OK) {
-        err = framing.codings > 0 ? judge_coding(&framing, head, refusal)
-                                  : judge_length(&framing, head, refusal);
+        err = noted.body.codings > 0 ? judge_coding(&noted.body, head, refusal)
+                                     : judge_length(&noted.body, head, refusal);
     }
     if (err == WEIR_OK) {
-        err = judge_expectation(&framing, head, refusal);
+        err = judge_expectation(&noted, head, refusal);
     }
     return err == WEIR_OK ? judge_connection(head, refusal) : err;
 }

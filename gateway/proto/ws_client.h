@@ -28,17 +28,17 @@ struct ws_client_wish {
     struct ws_deflate_params deflate; /* as offered */
 };
 
-/* Checks a 101: Upgrade, Connection, the accept key, a subprotocol only of those offered, and no
- * extension that was not. WEIR_OK: `*subprotocol` (borrowed, empty for none) and, where
- * `*deflates`,
- * `*agreed` hold. WEIR_EPROTO: `*why` is static words. Any thread. */
+/* Checks a 101: its version, Upgrade, Connection, the accept key, a subprotocol only of those
+ * offered, and no extension that was not. WEIR_OK: `*subprotocol` (borrowed, empty for none) and
+ * `*deflates` hold, and where that is true `*agreed`. WEIR_EPROTO: `*why` is static words. Any
+ * thread. */
 WEIR_MUST enum weir_err ws_client_check(const struct http_response *response,
                                         const struct ws_client_wish *wish, struct span *subprotocol,
                                         bool *deflates, struct ws_deflate_params *agreed,
                                         const char **why);
 
-/* Appends the Sec-WebSocket-Extensions value that offers permessage-deflate like this. Any thread.
- */
+/* Appends the Sec-WebSocket-Extensions value that offers permessage-deflate like this
+ * (ws_deflate_offer). Any thread. */
 WEIR_MUST enum weir_err ws_client_offer_deflate(struct buffer *out,
                                                 const struct ws_deflate_params *wish);
 

@@ -33,6 +33,19 @@ bool ws_deflate_negotiate(struct span offers, const struct ws_deflate_params *ou
                           struct ws_deflate_params *agreed,
                           char response[WS_DEFLATE_RESPONSE_BYTES]);
 
+/* Client side: appends the Sec-WebSocket-Extensions value that offers permessage-deflate like this.
+ * Window bits of 15 are not mentioned, so that a server cannot limit our window unless we want
+ * that. WEIR_ENOMEM leaves `out` as it was. Any thread. */
+WEIR_MUST enum weir_err ws_deflate_offer(struct buffer *out, const struct ws_deflate_params *wish);
+
+/* Client side: whether `answer`, the value of a Sec-WebSocket-Extensions field, is one that an
+ * offer like `wish` allows (sections 5.1 and 7.1): permessage-deflate and nothing else, with
+ * everything that was asked of the server, no parameter twice, unknown or malformed, no window for
+ * us that is larger than ours or smaller than 9 bits, nor any where none was offered. True:
+ * `*agreed` holds. Any thread. */
+bool ws_deflate_accept(struct span answer, const struct ws_deflate_params *wish,
+                       struct ws_deflate_params *agreed);
+
 struct ws_deflater; /* opaque: a z_stream that compresses */
 struct ws_inflater; /* opaque: a z_stream that inflates */
 
