@@ -15,9 +15,14 @@ struct loop {
     loop_turn_fn turn_end;
     void *turn_context;
     struct loop_retired *retired;
+    unsigned holds;
     uint64_t now_ms;
     uint64_t ahead_ms; /* of the monotonic clock; 0 but in tests */
     bool stopping;
+};
+
+enum {
+    LAST_TURNS = 1000 /* for what holds a loop that is freed: it needs two or three */
 };
 
 struct loop_timer {
@@ -73,9 +78,23 @@ void loop_retire(struct loop *loop, struct loop_retired *retired,
     loop->retired = retired;
 }
 
+void loop_hold(struct loop *loop)
+{
+    loop->holds++;
+}
+
+void loop_let_go(struct loop *loop)
+{
+    WEIR_CHECK(loop->holds > 0);
+    loop->holds--;
+}
+
 void loop_free(struct loop **loop)
 {
     if (*loop != NULL) {
+        for (int i = 0; (*loop)->holds > 0 && i < LAST_TURNS; i++) {
+            event_base_loop((*loop)->base, EVLOOP_NONBLOCK);
+        }
         free_retired(*loop);
         event_base_free((*loop)->base);
         free(*loop);

@@ -31,6 +31,11 @@ struct loop_retired {
 void loop_retire(struct loop *loop, struct loop_retired *retired,
                  void (*free)(struct loop_retired *retired));
 
+/* Something that has been ended is still waited for by libevent, which must call it once more
+ * before the loop can go: loop_free runs the loop until each hold was let go. */
+void loop_hold(struct loop *loop);
+void loop_let_go(struct loop *loop);
+
 /* Runs one turn: handles what is ready, or first waits for something when `wait` says so. False
  * when libevent fails. */
 bool loop_turn(struct loop *loop, bool wait);
