@@ -1,0 +1,138 @@
+/* The request on its way out: the head in one write, then the body piece by piece as the client
+ * sends it, straight from the session's read buffer to the backend's socket. What the kernel does
+ * not take queues in the backend's stream, and when much of it does, the client is not read. Called
+ * by exchange.c. A backend that takes no more may have answered already, so a failed write is no
+ * failed request: what has come is still read. */
+#include <stdio.h>
+
+#include "handlers/proxy/exchange_internal.h"
+#include "handlers/proxy/request_head.h"
+#include "handlers/proxy/trailers.h"
+
+enum {
+    CHUNK_HEAD_BYTES = 20, /* 16 digits, CR LF and a terminator */
+    PIECES_MAX = 3
+};
+
+void exchange_pause(struct exchange *exchange, bool on)
+{
+    if (exchange->paused != on) {
+        exchange->paused = on;
+        request_pause_body(exchange->request, on);
+    }
+}
+
+void exchange_refuse_body(struct exchange *exchange)
+{
+    if (exchange->sending != SENDING_DONE) {
+        exchange->sending = SENDING_REFUSED;
+    }
+    exchange_pause(exchange, false);
+}
+
+static enum weir_err write_pieces(struct exchange *exchange, const struct iovec *pieces, int count)
+{
+    for (int i = 0; i < count; i++) {
+        exchange->bytes_sent += pieces[i].iov_len;
+    }
+    exchange->moved_ms = exchange_now_ms(exchange);
+    return stream_write(&exchange->backend->stream, pieces, count);
+}
+
+static struct iovec piece_of(struct span bytes)
+{
+    return (struct iovec){(void *)(uintptr_t)bytes.data, bytes.size};
+}
+
+/* --- the head --- */
+
+enum weir_err exchange_send_head(struct exchange *exchange)
+{
+    struct buffer head = {0};
+    enum weir_err err =
+        request_head_write(exchange->proxy->settings, exchange->request, exchange->backend->server,
+                           (enum exchange_kind)exchange->kind, exchange->bridge, &head);
+    if (err == WEIR_OK) {
+        struct iovec piece = piece_of(buffer_span(&head));
+        err = write_pieces(exchange, &piece, 1);
+        err = err == WEIR_OK || err == WEIR_ENOMEM ? err : WEIR_ECLOSED;
+    }
+    buffer_free(&head);
+    if (err == WEIR_OK) {
+        uint64_t length = 0;
+        bool has_body = request_framing(exchange->request, &length) != REQUEST_NO_BODY;
+        exchange->sending = has_body ? SENDING_BODY : SENDING_DONE;
+        exchange_pause(exchange, false);
+    }
+    return err;
+}
+
+/* --- the body --- */
+
+/* One chunk (RFC 9112, section 7.1), in one write. */
+static enum weir_err write_chunk(struct exchange *exchange, struct span data)
+{
+    char head[CHUNK_HEAD_BYTES];
+    int size = snprintf(head, sizeof head, "%zx\r\n", data.size);
+    const struct iovec pieces[PIECES_MAX] = {
+        {head, (size_t)size}, piece_of(data), piece_of(SPAN("\r\n"))};
+    return write_pieces(exchange, pieces, PIECES_MAX);
+}
+
+static enum weir_err write_last_chunk(struct exchange *exchange)
+{
+    struct buffer trailers = {0};
+    enum weir_err err = trailers_filter(request_trailers(exchange->request), &trailers);
+    if (err != WEIR_ENOMEM) { /* malformed ones are no part of the body; they are left out */
+        const struct iovec pieces[PIECES_MAX] = {
+            piece_of(SPAN("0\r\n")), piece_of(buffer_span(&trailers)), piece_of(SPAN("\r\n"))};
+        err = write_pieces(exchange, pieces, PIECES_MAX);
+    }
+    buffer_free(&trailers);
+    return err;
+}
+
+static enum weir_err write_body(struct exchange *exchange, struct span piece, bool last)
+{
+    enum weir_err err = WEIR_OK;
+    if (!exchange->chunked_request) {
+        const struct iovec whole = piece_of(piece);
+        return piece.size > 0 ? write_pieces(exchange, &whole, 1) : WEIR_OK;
+    }
+    if (piece.size > 0) {
+        err = write_chunk(exchange, piece);
+    }
+    return err == WEIR_OK && last ? write_last_chunk(exchange) : err;
+}
+
+void exchange_send_body(struct exchange *exchange, struct span piece, bool last)
+{
+    exchange->has_sent_body = true;
+    exchange->expects = false;
+    enum weir_err err = write_body(exchange, piece, last);
+    if (err == WEIR_ENOMEM) {
+        exchange_fail(exchange, 500, "out of memory");
+        return;
+    }
+    if (err != WEIR_OK) {
+        exchange_refuse_body(exchange);
+        return;
+    }
+    if (last) {
+        exchange->sending = SENDING_DONE;
+    } else if (stream_queued(&exchange->backend->stream) > EXCHANGE_QUEUE_HIGH) {
+        exchange_pause(exchange, true);
+    }
+}
+
+void exchange_sent(struct exchange *exchange)
+{
+    struct stream *stream = &exchange->backend->stream;
+    exchange->moved_ms = exchange_now_ms(exchange);
+    if (stream_is_broken(stream)) {
+        exchange->sending = SENDING_REFUSED;
+        exchange_refuse_body(exchange);
+    } else if (exchange->paused && stream_queued(stream) <= EXCHANGE_QUEUE_LOW) {
+        exchange_pause(exchange, false);
+    }
+}
