@@ -172,7 +172,7 @@ static void test_the_order_of_the_roster_does_not_matter(void **state)
 static void test_places_are_the_same_in_every_release(void **state)
 {
     static uint64_t ids[KEYS];
-    static const size_t expected[] = {};
+    static const size_t expected[] = {8, 2, 8, 0, 7, 9, 1, 7};
     (void)state;
     place_keys(servers, SERVERS, any, NULL, ids);
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
