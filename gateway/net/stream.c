@@ -246,6 +246,16 @@ void stream_shutdown(struct stream *stream)
     }
 }
 
+void stream_reset_at_close(struct stream *stream)
+{
+    struct linger at_once_and_hard = {.l_onoff = 1, .l_linger = 0};
+    if (stream_is_open(stream)) {
+        /* Where it fails the peer sees an end: all that can be done. */
+        (void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &at_once_and_hard,
+                         sizeof at_once_and_hard);
+    }
+}
+
 void stream_break(struct stream *stream, int error)
 {
     if (stream->queue != NULL) {

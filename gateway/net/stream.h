@@ -123,6 +123,10 @@ size_t stream_queued(const struct stream *stream);
 /* Ends our direction once the queue is empty: FIN, with TLS's close_notify before it. */
 void stream_shutdown(struct stream *stream);
 
+/* Lets stream_close cut the connection with a reset, not an end, so that the peer sees that not all
+ * has come: for what has no other mark of its end. */
+void stream_reset_at_close(struct stream *stream);
+
 /* TLS: whether the handshake is done (true for plain), and who the client is by its certificate: a
  * RFC 2253 name, given (free it), NULL without one. */
 bool stream_is_established(const struct stream *stream);

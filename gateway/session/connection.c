@@ -34,7 +34,9 @@ bool connection_wants_reading(const struct connection *connection)
     case CONNECTION_LINGER:
         return !connection->peer_ended;
     case CONNECTION_REQUEST:
-        return !connection->hold_input && !connection->paused && !connection->choked &&
+        /* The directions of a pipe do not wait for each other. */
+        return !connection->hold_input && !connection->paused &&
+               (!connection->choked || connection->request->switched) &&
                !connection->request->body_done;
     case CONNECTION_SESSION:
         return !connection->hold_input && !connection->paused && !connection->choked;
@@ -178,9 +180,10 @@ void connection_settle(struct connection *connection)
         return;
     }
     bool keep_alive = connection->request->keep_alive && !connection->worker->draining;
-    request_end(&connection->request, WEIR_CLOSE_HTTP_DONE);
+    enum close_reason reason = request_done_reason(connection->request);
+    request_end(&connection->request, reason);
     if (!keep_alive) {
-        connection_finish(connection, WEIR_CLOSE_HTTP_DONE);
+        connection_finish(connection, reason);
         return;
     }
     connection->served = true;
@@ -201,14 +204,21 @@ void connection_start_tls(struct connection *connection)
     connection_enter(connection, CONNECTION_HEAD);
 }
 
-/* Nobody was reading. A request's client that has only ended its direction still wants its answer;
- * a session's has gone (RFC 6455, section 7.1.5: without a close frame). */
+/* Nobody was reading. A request's client that has only ended its direction still wants its answer,
+ * unless its handler says otherwise (request_watch_client); a session's has gone (RFC 6455, section
+ * 7.1.5: without a close frame). */
 static void peer_gone(struct connection *connection)
 {
     bool ending = connection->state >= CONNECTION_CLOSING;
-    if (stream_is_broken(&connection->stream) || connection->state == CONNECTION_SESSION) {
-        connection_close(connection,
-                         ending ? (enum close_reason)connection->reason : WEIR_CLOSE_RESET);
+    bool is_request = connection->state == CONNECTION_REQUEST;
+    enum close_reason reason = ending ? (enum close_reason)connection->reason : WEIR_CLOSE_RESET;
+    if (is_request) {
+        connection->peer_ended = true;
+        reason = request_lost_reason(connection->request);
+    }
+    if (stream_is_broken(&connection->stream) || connection->state == CONNECTION_SESSION ||
+        (is_request && connection->request->watched)) {
+        connection_close(connection, reason);
     }
 }
 

@@ -29,6 +29,9 @@ static uint64_t patience(const struct connection *connection)
         return connection->choked ? generation->config->http.body_timeout_ms
                                   : head_deadline(connection);
     case CONNECTION_REQUEST:
+        if (connection->request->switched) {
+            return 0; /* who has switched knows how long silence may be */
+        }
         return connection_wants_reading(connection) || connection_is_queued(connection)
                    ? generation->config->http.body_timeout_ms
                    : 0;

@@ -111,6 +111,13 @@ void connection_input_ended(struct connection *connection, enum weir_err err)
             connection_close(connection, (enum close_reason)connection->reason);
         }
         break;
+    case CONNECTION_REQUEST:
+        if (connection->request->switched && err == WEIR_ECLOSED) {
+            request_pipe_ended(connection->request);
+        } else {
+            connection_close(connection, request_lost_reason(connection->request));
+        }
+        break;
     default:
         connection_close(connection, WEIR_CLOSE_RESET);
         break;

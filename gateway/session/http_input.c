@@ -40,9 +40,10 @@ static void start_request(struct connection *connection, const struct route *rou
 /* What of a chunked body has come with its head is checked before anybody answers, so that a
  * malformed one gets its 400 instead of the answer to a request that should not have been believed.
  * The real decoder reads it again. */
-static bool chunks_are_sound(struct connection *connection, struct span body)
+static bool chunks_are_sound(struct connection *connection, const struct route *route,
+                             struct span body)
 {
-    uint64_t most = connection->generation->config->http.max_body_size;
+    uint64_t most = route->config->max_body_size;
     struct http_chunked chunked = {0};
     struct span data = {0};
     const char *why = "";
@@ -52,10 +53,7 @@ static bool chunks_are_sound(struct connection *connection, struct span body)
     while (err == WEIR_OK && !chunked.done && total <= most) {
         err = http_chunked_next(&chunked, body.data, body.size, &consumed, &data, &why);
         body = span_from(body, consumed);
-        if (chunked.is_trailer) {
-            continue;
-        }
-        total += data.size;
+        total += chunked.is_trailer || err != WEIR_OK ? 0 : data.size;
     }
     if (err != WEIR_OK && err != WEIR_AGAIN) {
         refuse(connection, 400, why);
@@ -65,36 +63,47 @@ static bool chunks_are_sound(struct connection *connection, struct span body)
     return connection->state == CONNECTION_HEAD;
 }
 
-static void route_request(struct connection *connection)
+/* Whether the route takes the body, as far as that can be told. */
+static bool body_is_accepted(struct connection *connection, const struct route *route,
+                             struct span behind)
 {
     const struct http_head *head = &connection->worker->head;
-    const char *why = "";
-    if (head->body == HTTP_BODY_LENGTH &&
-        head->content_length > connection->generation->config->http.max_body_size) {
+    if (head->body == HTTP_BODY_CHUNKED) {
+        return chunks_are_sound(connection, route, behind);
+    }
+    if (head->body == HTTP_BODY_LENGTH && head->content_length > route->config->max_body_size) {
         refuse(connection, 413, "the body is over max_body_size");
-        return;
+        return false;
     }
-    if (span_equal(head->path, SPAN("*"))) {
-        start_request(connection, connection->generation->nowhere, head->path);
-        return;
-    }
-    uint8_t *normal = malloc(head->path.size + 1);
-    size_t size = 0;
+    return true;
+}
+
+/* Finds the route of a head and starts the request; `behind` is what has come of its body. `path`
+ * has room for the normalised path. */
+static void route_request(struct connection *connection, struct span behind, uint8_t *path)
+{
+    const struct http_head *head = &connection->worker->head;
+    const struct generation *generation = connection->generation;
+    const struct route *route = NULL;
     bool encoded_slash = false;
-    if (normal == NULL) {
-        connection_close(connection, WEIR_CLOSE_OUT_OF_MEMORY);
-        return;
-    }
-    if (uri_normalize_path(head->path, normal, &size, &encoded_slash, &why) != WEIR_OK) {
+    struct span normal = {path, 0};
+    const char *why = "";
+    if (span_equal(head->path, SPAN("*"))) {
+        normal = head->path;
+    } else if (uri_normalize_path(head->path, path, &normal.size, &encoded_slash, &why) !=
+               WEIR_OK) {
         refuse(connection, 400, why);
-    } else if (encoded_slash) {
-        refuse(connection, 400, "an encoded slash in the path");
+        return;
     } else {
-        struct span path = {normal, size};
-        const struct route *route = generation_route(connection->generation, head->host, path);
-        start_request(connection, route != NULL ? route : connection->generation->nowhere, path);
+        route = generation_route(generation, head->host, normal);
     }
-    free(normal);
+    route = route != NULL ? route : generation->nowhere;
+    if (encoded_slash && route->config->handler.kind != CONFIG_PLUGIN_PROXY) {
+        /* A backend may have names with a slash in them; here nobody has. */
+        refuse(connection, 400, "an encoded slash in the path");
+    } else if (body_is_accepted(connection, route, behind)) {
+        start_request(connection, route, normal);
+    }
 }
 
 size_t http_input_head(struct connection *connection, const uint8_t *bytes, size_t size)
@@ -118,9 +127,12 @@ size_t http_input_head(struct connection *connection, const uint8_t *bytes, size
         refuse(connection, status, why);
         return size;
     }
-    struct span behind = span_from((struct span){bytes, size}, consumed);
-    if (worker->head.body != HTTP_BODY_CHUNKED || chunks_are_sound(connection, behind)) {
-        route_request(connection);
+    uint8_t *path = malloc(worker->head.path.size + 1);
+    if (path == NULL) {
+        connection_close(connection, WEIR_CLOSE_OUT_OF_MEMORY);
+        return consumed;
     }
+    route_request(connection, span_from((struct span){bytes, size}, consumed), path);
+    free(path);
     return consumed;
 }

@@ -1,5 +1,6 @@
 /* Responses: heads with their fixed fields, whole or streamed bodies, and refusals of what never
- * became a request. All of it leaves through the cork, so pipelined responses share a system call.
+ * became a request. What comes from a backend begins in reply_forward.c. All of it leaves through
+ * the cork, so pipelined responses share a system call.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,8 @@ bool request_is_unanswered(const struct weir_request *request)
 
 bool request_is_complete(const struct weir_request *request)
 {
-    return request->reply_done && (request->body_done || !request->keep_alive);
+    bool body_matters = request->keep_alive || request->switched;
+    return request->reply_done && (request->body_done || !body_matters);
 }
 
 static struct span server_fields(struct weir_worker *worker)
@@ -33,6 +35,13 @@ static struct span server_fields(struct weir_worker *worker)
         worker->server_fields_second = second;
     }
     return worker->server_fields;
+}
+
+struct span reply_date(struct weir_worker *worker)
+{
+    struct span both = server_fields(worker);
+    both.size = span_find(both, '\n') + 1;
+    return both;
 }
 
 enum weir_err reply_begin(struct weir_worker *worker, unsigned status,
@@ -58,10 +67,13 @@ static bool has_no_body(const struct weir_request *request, unsigned status)
 }
 
 static enum weir_err write_framing(struct weir_request *request, struct buffer *head,
-                                   unsigned status, uint64_t length)
+                                   const struct reply_frame *frame)
 {
-    if (status == 204 || (status == 304 && length == 0)) {
-        return WEIR_OK;
+    uint64_t length = frame->length;
+    bool says_nothing =
+        frame->forwarded ? length == REPLY_LENGTH_UNKNOWN : frame->status == 304 && length == 0;
+    if (frame->status == 204 || (says_nothing && has_no_body(request, frame->status))) {
+        return WEIR_OK; /* RFC 9110, section 8.6: never with 204 */
     }
     if (length != REPLY_LENGTH_UNKNOWN) {
         return http_write_number(head, SPAN("Content-Length"), length);
@@ -96,22 +108,19 @@ static void decide_keep_alive(struct weir_request *request)
     }
 }
 
-enum weir_err request_reply_start(struct weir_request *request, unsigned status,
-                                  const struct reply_field *fields, size_t count, uint64_t length)
+enum weir_err reply_is_possible(const struct weir_request *request)
 {
-    struct connection *connection = request->connection;
-    struct buffer *head = NULL;
-    if (!request_is_unanswered(request) || request->ended || status < 200) {
+    if (!request_is_unanswered(request) || request->ended) {
         return WEIR_EINVAL;
     }
-    if (connection->state == CONNECTION_DEAD) {
-        return WEIR_ECLOSED;
-    }
+    return request->connection->state == CONNECTION_DEAD ? WEIR_ECLOSED : WEIR_OK;
+}
+
+enum weir_err reply_send_head(struct weir_request *request, struct buffer *head,
+                              const struct reply_frame *frame)
+{
     decide_keep_alive(request);
-    enum weir_err err = reply_begin(connection->worker, status, fields, count, &head);
-    if (err == WEIR_OK) {
-        err = write_framing(request, head, status, length);
-    }
+    enum weir_err err = write_framing(request, head, frame);
     if (err == WEIR_OK) {
         err = write_connection(request, head);
     }
@@ -122,10 +131,22 @@ enum weir_err request_reply_start(struct weir_request *request, unsigned status,
         request->reply_chunked = false;
         return err;
     }
-    request->status = (uint16_t)status;
-    request->reply_bodyless = has_no_body(request, status);
-    request->reply_left = length;
-    return output_write(connection, buffer_span(head), (struct span){0});
+    request->status = (uint16_t)frame->status;
+    request->reply_bodyless = has_no_body(request, frame->status);
+    request->reply_left = frame->length;
+    return output_write(request->connection, buffer_span(head), (struct span){0});
+}
+
+enum weir_err request_reply_start(struct weir_request *request, unsigned status,
+                                  const struct reply_field *fields, size_t count, uint64_t length)
+{
+    struct reply_frame frame = {status, length, false};
+    struct buffer *head = NULL;
+    enum weir_err err = status < 200 ? WEIR_EINVAL : reply_is_possible(request);
+    if (err == WEIR_OK) {
+        err = reply_begin(request->connection->worker, status, fields, count, &head);
+    }
+    return err == WEIR_OK ? reply_send_head(request, head, &frame) : err;
 }
 
 static enum weir_err write_chunk(struct connection *connection, struct span part)
@@ -168,21 +189,46 @@ enum weir_err request_reply_body(struct weir_request *request, struct span part,
     return err;
 }
 
-void request_reply_end(struct weir_request *request)
+/* Our direction of a pipe ends; the client's may go on. */
+static void end_pipe(struct weir_request *request)
 {
     struct connection *connection = request->connection;
+    struct cork *cork = &connection->worker->cork;
+    if (cork->owner == &connection->stream) {
+        cork_flush(cork);
+    }
+    if (connection->state != CONNECTION_DEAD) {
+        stream_shutdown(&connection->stream);
+    }
+}
+
+void request_reply_end_trailers(struct weir_request *request, struct span lines)
+{
+    struct connection *connection = request->connection;
+    enum weir_err err = WEIR_OK;
     if (request_is_unanswered(request) || request->reply_done) {
         return;
     }
     request->reply_done = true;
-    if (!request->reply_bodyless && request->reply_chunked) {
-        enum weir_err err = output_write(connection, SPAN("0\r\n\r\n"), (struct span){0});
-        (void)err; /* the connection has been closed */
+    if (request->switched) {
+        end_pipe(request);
+    } else if (!request->reply_bodyless && request->reply_chunked) {
+        err = output_write(connection, SPAN("0\r\n"), lines);
+        err = err == WEIR_OK ? output_write(connection, SPAN("\r\n"), (struct span){0}) : err;
     } else if (!request->reply_bodyless && request->reply_left > 0 &&
                request->reply_left != REPLY_LENGTH_UNKNOWN) {
         connection_close(connection, WEIR_CLOSE_RESET);
     }
+    (void)err; /* the connection has been closed */
+    if (!request->switched) {
+        connection_pause_input(connection, false); /* what is left of the body is read away */
+    }
     connection_sweep_later(connection);
+}
+
+void request_reply_end(struct weir_request *request)
+{
+    request_reply_end_trailers(request, (struct span){0});
 }
 
 enum weir_err request_reply(struct weir_request *request, unsigned status,

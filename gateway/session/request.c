@@ -1,6 +1,6 @@
 /* A request's life: made from a head, walked along the chain, unwound at its end. Called by
- * http_input for new heads and by plugins to look around. Answers are in reply.c, bodies in
- * request_body.c. */
+ * http_input for new heads. What plugins may look at is in request_look.c, answers are in reply.c
+ * and reply_forward.c, bodies in request_body.c. */
 #include "session/request.h"
 
 #include <stdio.h>
@@ -9,23 +9,8 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "proto/uri.h"
 #include "proto/ws_handshake.h"
 #include "session/request_internal.h"
-
-enum {
-    FIELD_SIZES = 4 /* bytes before each packed field: two sizes */
-};
-
-static uint8_t *text_of(const struct weir_request *request)
-{
-    return (uint8_t *)(uintptr_t)&request->seats[request->route->chain_count];
-}
-
-static struct span part(const struct weir_request *request, struct text_part where)
-{
-    return (struct span){text_of(request) + where.at, where.size};
-}
 
 /* --- making --- */
 
@@ -33,7 +18,7 @@ static size_t packed_size(const struct http_head *head, struct span path, size_t
 {
     size_t size = head->method.size + head->target.size + path.size + remote_size;
     for (size_t i = 0; i < head->field_count; i++) {
-        size += FIELD_SIZES + head->fields[i].name.size + head->fields[i].value.size;
+        size += REQUEST_FIELD_SIZES + head->fields[i].name.size + head->fields[i].value.size;
     }
     return size;
 }
@@ -64,7 +49,7 @@ static bool find_inside(struct span inner, struct span outer, struct text_part w
 
 static void put_fields(struct weir_request *request, uint16_t *at, const struct http_head *head)
 {
-    uint8_t *text = text_of(request);
+    uint8_t *text = request_text(request);
     request->fields_at = *at;
     request->field_count = (uint16_t)head->field_count;
     for (size_t i = 0; i < head->field_count; i++) {
@@ -83,7 +68,7 @@ static void put_fields(struct weir_request *request, uint16_t *at, const struct 
 static void pack(struct weir_request *request, const struct http_head *head, struct span path,
                  struct span remote)
 {
-    uint8_t *text = text_of(request);
+    uint8_t *text = request_text(request);
     uint16_t at = 0;
     request->method = put(text, &at, head->method);
     request->target = put(text, &at, head->target);
@@ -248,8 +233,22 @@ void request_end(struct weir_request **request, enum close_reason reason)
     if (!ended->became_session) {
         unwind(ended, reason);
     }
+    request_extra_free(ended);
     free(ended->client_subject);
     free(ended);
+}
+
+enum close_reason request_done_reason(const struct weir_request *request)
+{
+    if (!request->switched) {
+        return WEIR_CLOSE_HTTP_DONE;
+    }
+    return request->client_ended_first ? WEIR_CLOSE_CLIENT : WEIR_CLOSE_BACKEND;
+}
+
+enum close_reason request_lost_reason(const struct weir_request *request)
+{
+    return request->watched ? WEIR_CLOSE_ABORTED : WEIR_CLOSE_RESET;
 }
 
 void request_drained(struct weir_request *request)
@@ -260,154 +259,4 @@ void request_drained(struct weir_request *request)
             link->ops->on_reply_drain(link->self, request, seat);
         }
     }
-}
-
-/* --- looking around --- */
-
-struct span request_method(const struct weir_request *request)
-{
-    return part(request, request->method);
-}
-
-struct span request_target(const struct weir_request *request)
-{
-    return part(request, request->target);
-}
-
-struct span request_path(const struct weir_request *request)
-{
-    return part(request, request->path);
-}
-
-struct span request_query(const struct weir_request *request)
-{
-    return part(request, request->query);
-}
-
-struct span request_host(const struct weir_request *request)
-{
-    return part(request, request->host);
-}
-
-const char *request_scheme(const struct weir_request *request)
-{
-    bool secure = stream_is_tls(&request->connection->stream);
-    if (request->became_session) {
-        return secure ? "wss" : "ws";
-    }
-    return secure ? "https" : "http";
-}
-
-unsigned request_http_minor(const struct weir_request *request)
-{
-    return request->minor;
-}
-
-const char *request_remote(const struct weir_request *request)
-{
-    return (const char *)text_of(request) + request->remote_at;
-}
-
-unsigned request_remote_port(const struct weir_request *request)
-{
-    return request->remote_port;
-}
-
-const char *request_client_subject(const struct weir_request *request)
-{
-    return request->client_subject != NULL ? request->client_subject : "";
-}
-
-bool request_wants_session(const struct weir_request *request)
-{
-    return request->wants_session;
-}
-
-struct span request_subprotocol(const struct weir_request *request)
-{
-    if (request->subprotocol == 0) {
-        return (struct span){NULL, 0};
-    }
-    return span_of(request->route->config->websocket->subprotocols.items[request->subprotocol - 1]);
-}
-
-const char *request_route(const struct weir_request *request)
-{
-    return request->route->config->path;
-}
-
-const struct config_websocket *request_websocket(const struct weir_request *request)
-{
-    return request->route->config->websocket;
-}
-
-uint64_t request_id(const struct weir_request *request)
-{
-    return request->connection->id;
-}
-
-void **request_seat(struct weir_request *request, unsigned seat)
-{
-    WEIR_CHECK(seat < request->route->chain_count);
-    return &request->seats[seat];
-}
-
-size_t request_header_count(const struct weir_request *request)
-{
-    return request->field_count;
-}
-
-static const uint8_t *field_at(const struct weir_request *request, size_t index, uint16_t sizes[2])
-{
-    const uint8_t *at = text_of(request) + request->fields_at;
-    WEIR_CHECK(index < request->field_count);
-    for (;;) {
-        memcpy(sizes, at, FIELD_SIZES);
-        at += FIELD_SIZES;
-        if (index-- == 0) {
-            return at;
-        }
-        at += sizes[0] + sizes[1];
-    }
-}
-
-struct span request_header_name(const struct weir_request *request, size_t index)
-{
-    uint16_t sizes[2];
-    const uint8_t *at = field_at(request, index, sizes);
-    return (struct span){at, sizes[0]};
-}
-
-struct span request_header_value(const struct weir_request *request, size_t index)
-{
-    uint16_t sizes[2];
-    const uint8_t *at = field_at(request, index, sizes);
-    return (struct span){at + sizes[0], sizes[1]};
-}
-
-struct span request_header(const struct weir_request *request, struct span name)
-{
-    for (size_t i = 0; i < request->field_count; i++) {
-        if (span_equal_nocase(request_header_name(request, i), name)) {
-            return request_header_value(request, i);
-        }
-    }
-    return (struct span){NULL, 0};
-}
-
-static bool append_decoded(struct buffer *out, struct span raw)
-{
-    if (buffer_reserve(out, raw.size + 1) != WEIR_OK) {
-        return false;
-    }
-    out->size += uri_decode_query(raw, out->data + out->size);
-    return true;
-}
-
-bool request_query_next(struct span *rest, struct buffer *name, struct buffer *value)
-{
-    struct span raw_name;
-    struct span raw_value;
-    return uri_query_next(rest, &raw_name, &raw_value) && append_decoded(name, raw_name) &&
-           append_decoded(value, raw_value);
 }

@@ -18,13 +18,29 @@ struct text_part {
     uint16_t size;
 };
 
+enum {
+    REQUEST_FIELD_SIZES = 4,            /* bytes before each packed field: two sizes */
+    REQUEST_SUBPROTOCOL_CHOSEN = 0xffff /* by request_prepare_accept, not out of the route's list */
+};
+
+/* What few requests have, made when it is asked for. */
+struct request_extra {
+    struct blob *trailers;        /* of the body: field lines */
+    struct blob *accept_fields;   /* for the 101, as lines */
+    struct text_part subprotocol; /* for the 101, in the client's own field */
+    bool accept_prepared;
+    bool has_upstream;
+    struct request_upstream upstream;
+};
+
 /* One allocation, since every idle session keeps one: the struct, a seat for each plugin, and the
  * head's text packed as method, target, path, remote address, and then the fields, each as two
  * sizes and the bytes. */
 struct weir_request {
     struct connection *connection;
     const struct route *route;
-    char *client_subject; /* owned; NULL without a certificate */
+    char *client_subject;        /* owned; NULL without a certificate */
+    struct request_extra *extra; /* owned; NULL where nothing of it was needed */
     uint64_t started_us;
     uint64_t bytes_in;
     uint64_t bytes_out;
@@ -45,7 +61,8 @@ struct weir_request {
     uint16_t status; /* that was sent; 0 before */
     uint16_t walk;   /* seats whose on_request has been called */
     uint16_t body_seat;
-    uint16_t subprotocol; /* its place in the configured list, from 1; 0 for none */
+    uint16_t subprotocol; /* its place in the configured list, from 1; 0 for none; or
+                             REQUEST_SUBPROTOCOL_CHOSEN */
     uint8_t minor;
     uint8_t body_kind; /* enum http_body */
     bool wants_session : 1;
@@ -58,9 +75,26 @@ struct weir_request {
     bool reply_bodyless : 1; /* HEAD, 204, 304: no body on the wire */
     bool reply_done : 1;
     bool became_session : 1;
-    bool ended : 1; /* its unwinding has been asked for */
-    void *seats[];  /* one for each link of the chain; the text is behind them */
+    bool ended : 1;              /* its unwinding has been asked for */
+    bool watched : 1;            /* a client that has ended its direction has gone */
+    bool switched : 1;           /* a pipe: status 101 was sent, and bytes go as they are */
+    bool client_ended_first : 1; /* of the pipe's two directions */
+    void *seats[];               /* one for each link of the chain; the text is behind them */
 };
+
+static inline uint8_t *request_text(const struct weir_request *request)
+{
+    return (uint8_t *)(uintptr_t)&request->seats[request->route->chain_count];
+}
+
+static inline struct span request_part(const struct weir_request *request, struct text_part where)
+{
+    return (struct span){request_text(request) + where.at, where.size};
+}
+
+/* The rare part, made with the first call; NULL when memory is out. */
+struct request_extra *request_extra(struct weir_request *request);
+void request_extra_free(struct weir_request *request);
 
 /* Makes the request out of a parsed head. `path` is the normalised path, `remote` the client's
  * address. WEIR_ENOMEM, or WEIR_ELIMIT when the head is too large for 16-bit offsets. The body is
@@ -80,21 +114,45 @@ void request_walk(struct weir_request *request);
 void request_input(struct weir_request *request, const uint8_t *bytes, size_t size,
                    size_t *consumed);
 
+/* The client has ended its direction of a request that has switched. */
+void request_pipe_ended(struct weir_request *request);
+
 /* The client has caught up. */
 void request_drained(struct weir_request *request);
 
 /* Whether the response is sent and the body needs no more reading: the request can be ended. */
 bool request_is_complete(const struct weir_request *request);
 
+/* Why a request that is complete has ended, and why one whose client has gone does. */
+enum close_reason request_done_reason(const struct weir_request *request);
+enum close_reason request_lost_reason(const struct weir_request *request);
+
 /* Whether no part of the response has been sent yet. */
 bool request_is_unanswered(const struct weir_request *request);
 
 /* Writes the head of a response to the worker's reply buffer: status, Date, Server, `fields`. The
  * caller adds to it and ends it. Errors as http_write_*. */
-struct buffer;
 WEIR_MUST enum weir_err reply_begin(struct weir_worker *worker, unsigned status,
                                     const struct reply_field *fields, size_t count,
                                     struct buffer **head);
+
+/* Whether a final response can still be begun: WEIR_EINVAL for a second one, WEIR_ECLOSED without a
+ * client. */
+WEIR_MUST enum weir_err reply_is_possible(const struct weir_request *request);
+
+/* How the head goes on after its fields. */
+struct reply_frame {
+    unsigned status;
+    uint64_t length; /* of the body, or REPLY_LENGTH_UNKNOWN */
+    bool forwarded;  /* a response without a body may say nothing of its length */
+};
+
+/* Adds framing and Connection to a head that was begun, ends and sends it. */
+WEIR_MUST enum weir_err reply_send_head(struct weir_request *request, struct buffer *head,
+                                        const struct reply_frame *frame);
+
+/* The field line `Date`, with its CR LF; borrowed until the second is over. */
+struct span reply_date(struct weir_worker *worker);
 
 /* Answers a head that never became a request, and ends the connection. */
 void reply_refuse(struct connection *connection, unsigned status, const char *why);

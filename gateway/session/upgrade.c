@@ -112,6 +112,10 @@ static enum weir_err write_switching(struct weir_request *request, const struct 
             (struct reply_field){SPAN("Sec-WebSocket-Extensions"), span_of(extensions)};
     }
     enum weir_err err = reply_begin(request->connection->worker, 101, fields, count, &out);
+    if (err == WEIR_OK && request->extra != NULL) {
+        err = buffer_append(out, blob_span(request->extra->accept_fields));
+        blob_free(&request->extra->accept_fields);
+    }
     if (err == WEIR_OK) {
         err = http_write_end(out);
     }
@@ -145,9 +149,14 @@ static void open_session(struct weir_request *request, const struct http_head *h
     session_opened(session);
 }
 
-static void choose_subprotocol(struct weir_request *request, const struct http_head *head,
-                               const struct config_strings *ours)
+static void choose_subprotocol(struct weir_request *request, const struct http_head *head)
 {
+    const struct config_strings *ours = &request->route->config->websocket->subprotocols;
+    const struct request_extra *extra = request->extra;
+    if (extra != NULL && extra->accept_prepared) {
+        request->subprotocol = extra->subprotocol.size > 0 ? REQUEST_SUBPROTOCOL_CHOSEN : 0;
+        return;
+    }
     const char *chosen = ws_handshake_subprotocol(head, ours->items, ours->count);
     for (size_t i = 0; chosen != NULL && i < ours->count; i++) {
         if (ours->items[i] == chosen) {
@@ -156,34 +165,44 @@ static void choose_subprotocol(struct weir_request *request, const struct http_h
     }
 }
 
-void upgrade_accept(struct weir_request *request)
+/* Whether the request may become a session; else it has been refused. Leaves its head unpacked. */
+static bool is_acceptable(struct weir_request *request)
 {
     struct http_head *head = &request->connection->worker->head;
     const struct config_websocket *config = request->route->config->websocket;
     unsigned status = 0;
     const char *why = "";
-    if (!request_is_unanswered(request) || request->connection->state == CONNECTION_DEAD) {
-        return;
-    }
     if (config == NULL || !request->wants_session) {
         refuse(request, 426, "this needs a WebSocket upgrade");
-        return;
+        return false;
     }
     if (request->connection->worker->draining) {
         /* A plugin took its time; a session that begins now would miss the 1001 of the others. */
         refuse(request, 503, "the gateway is stopping");
-        return;
+        return false;
     }
     unpack(request, head);
     if (ws_handshake_check(head, &status, &why) != WEIR_OK) {
         refuse(request, status, why);
-        return;
+        return false;
     }
     if (!ws_handshake_origin_allowed(head, config->allowed_origins.items,
                                      config->allowed_origins.count)) {
         refuse(request, 403, "this Origin is not allowed");
-        return;
+        return false;
     }
-    choose_subprotocol(request, head, &config->subprotocols);
-    open_session(request, head);
+    return true;
+}
+
+bool request_check_upgrade(struct weir_request *request)
+{
+    return reply_is_possible(request) == WEIR_OK && is_acceptable(request);
+}
+
+void upgrade_accept(struct weir_request *request)
+{
+    if (reply_is_possible(request) == WEIR_OK && is_acceptable(request)) {
+        choose_subprotocol(request, &request->connection->worker->head);
+        open_session(request, &request->connection->worker->head);
+    }
 }

@@ -13,14 +13,13 @@ enum {
 /* What hangs on generation->owner. */
 struct worker_part {
     struct generation generation;
+    struct config_route nowhere_config;
+    struct route nowhere;
     struct registry *registry;
     void **selves; /* one for each of the registry's plugins */
     size_t started;
     struct chain_link *links; /* of all chains, one behind the other */
 };
-
-static const struct config_route nowhere_config = {.path = (char *)(uintptr_t) ""};
-static const struct route nowhere = {.config = &nowhere_config};
 
 static void worker_part_free(struct worker_part *part)
 {
@@ -157,9 +156,14 @@ enum weir_err registry_start_worker(struct registry *registry, struct weir_worke
         return WEIR_ENOMEM;
     }
     part->registry = registry_share(registry);
+    part->nowhere_config = (struct config_route){
+        .path = (char *)(uintptr_t) "",
+        .max_body_size = registry->config->http.max_body_size,
+    };
+    part->nowhere = (struct route){.config = &part->nowhere_config};
     part->generation = (struct generation){
         .config = registry->config,
-        .nowhere = &nowhere,
+        .nowhere = &part->nowhere,
         .users = 1,
         .last_user_left = last_user_left,
         .owner = part,

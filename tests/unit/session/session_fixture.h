@@ -296,7 +296,6 @@ static inline void fixture_settings(struct fixture *f)
         .header_timeout_ms = 10000,
         .idle_timeout_ms = 60000,
         .body_timeout_ms = 20000,
-        .max_body_size = 1 << 20,
     };
     f->websocket = (struct config_websocket){
         .receive_buffer_size = 64 * 1024,
@@ -306,6 +305,7 @@ static inline void fixture_settings(struct fixture *f)
         .close_timeout_ms = 5000,
     };
     f->route_config.path = (char *)(uintptr_t) "/";
+    f->route_config.max_body_size = 1 << 20;
     f->route_config.websocket = &f->websocket;
     f->listener_config.address = (char *)(uintptr_t) "test";
     f->listener.config = &f->listener_config;

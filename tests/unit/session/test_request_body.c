@@ -171,12 +171,12 @@ static void test_answer_without_the_body_ends_the_connection_of_one_that_waits(v
 static void test_body_over_the_limit_is_refused(void **state)
 {
     struct fixture *f = *state;
-    f->config.http.max_body_size = 11;
+    f->route_config.max_body_size = 11;
     wants(f, 1);
     struct client *client = connect_client(f, 0);
     client_says(f, client, CHUNKED_HEAD "\r\n" CHUNKS);
     assert_true(contains(received(client), "HTTP/1.1 200 OK"));
-    f->config.http.max_body_size = 10;
+    f->route_config.max_body_size = 10;
     body.size = 0;
     lasts = 0;
     client_says(f, client, CHUNKED_HEAD "\r\n" CHUNKS);
