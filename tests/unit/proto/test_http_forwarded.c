@@ -101,6 +101,63 @@ static void test_walks_several_fields_from_the_last(void **state)
     http_feed_free(&feed);
 }
 
+struct element {
+    const char *client;
+    const char *host;
+    const char *proto;
+    const char *wanted;
+};
+
+static const struct element ELEMENTS[] = {
+    {"192.0.2.1", "example.com", "https", "for=192.0.2.1;host=example.com;proto=https"},
+    {"192.0.2.1", "example.com:8080", "http", "for=192.0.2.1;host=\"example.com:8080\";proto=http"},
+    {"192.0.2.1:4711", "", "http", "for=\"192.0.2.1:4711\";proto=http"},
+    {"2001:db8::1", "", "", "for=\"[2001:db8::1]\""},
+    {"::", "", "", "for=\"[::]\""},
+    {"::ffff:192.0.2.1", "", "", "for=\"[::ffff:192.0.2.1]\""},
+    {"[2001:db8::1]", "", "", "for=\"[2001:db8::1]\""},
+    {"[2001:db8::1]:4711", "[::1]:80", "http",
+     "for=\"[2001:db8::1]:4711\";host=\"[::1]:80\";proto=http"},
+    {"unknown", "a", "http", "for=unknown;host=a;proto=http"},
+    {"", "a", "", "for=unknown;host=a"},
+    {"_hidden", "", "", "for=_hidden"},
+    {"a:b:c", "", "", "for=\"a:b:c\""},
+    {"a\"b\\c;d,e f\t\xe9", "", "", "for=\"a\\\"b\\\\c;d,e f\t\xe9\""},
+};
+
+static void test_writes_forwarded_elements(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof ELEMENTS / sizeof ELEMENTS[0]; i++) {
+        const struct element *row = &ELEMENTS[i];
+        struct buffer out = {0};
+        assert_int_equal(buffer_append(&out, SPAN("x, ")), WEIR_OK);
+        assert_int_equal(http_forwarded_write(&out, span_of(row->client), span_of(row->host),
+                                              span_of(row->proto)),
+                         WEIR_OK);
+        if (!span_equal(span_from(buffer_span(&out), 3), span_of(row->wanted))) {
+            fail_msg("%.*s", SPAN_ARGS(buffer_span(&out)));
+        }
+        buffer_free(&out);
+    }
+}
+
+static void test_writes_no_line_into_forwarded(void **state)
+{
+    static const char *const rows[][3] = {
+        {"a\r\nb", "", ""}, {"\x7f", "", ""}, {"a", "b\nc", ""}, {"a", "b", "http\x01"}};
+    struct buffer out = {0};
+    (void)state;
+    assert_int_equal(buffer_append(&out, SPAN("x")), WEIR_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(http_forwarded_write(&out, span_of(rows[i][0]), span_of(rows[i][1]),
+                                              span_of(rows[i][2])),
+                         WEIR_EINVAL);
+        assert_int_equal(out.size, 1);
+    }
+    buffer_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +165,8 @@ int main(void)
         cmocka_unit_test(test_believes_nobody_without_trusted_proxies),
         cmocka_unit_test(test_gives_an_unknown_peer_back),
         cmocka_unit_test(test_walks_several_fields_from_the_last),
+        cmocka_unit_test(test_writes_forwarded_elements),
+        cmocka_unit_test(test_writes_no_line_into_forwarded),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
