@@ -156,6 +156,74 @@ static void test_a_signal_comes_on_the_loops_thread(void **state)
     loop_signal_free(&caught);
 }
 
+struct thing {
+    struct loop_retired retired;
+    struct thing *inner; /* retired when this is freed */
+    unsigned ends;       /* of turns, when it was freed */
+};
+
+static void note_end(struct loop_retired *retired)
+{
+    struct thing *thing = (struct thing *)(void *)retired;
+    calls++;
+    thing->ends = turn_ends;
+    if (thing->inner != NULL) {
+        loop_retire(loop, &thing->inner->retired, note_end);
+    }
+}
+
+static void retire_within(void *context)
+{
+    struct thing *thing = context;
+    loop_retire(loop, &thing->retired, note_end);
+    assert_int_equal(calls, 0);
+}
+
+static void test_what_is_retired_is_freed_after_the_end_of_the_turn(void **state)
+{
+    struct thing inner = {.ends = 0};
+    struct thing outer = {.inner = &inner};
+    (void)state;
+    loop_on_turn_end(loop, count_turn_end, &turn_ends);
+    timer = loop_timer_new(loop, 0, false, retire_within, &outer);
+    while (calls == 0) {
+        turn_ends = 0;
+        assert_true(loop_turn(loop, true));
+    }
+    assert_int_equal(calls, 2);
+    assert_int_equal(outer.ends, 1);
+    assert_int_equal(inner.ends, 1);
+    assert_true(loop_turn(loop, false));
+    assert_int_equal(calls, 2);
+}
+
+static void test_what_is_retired_is_freed_with_the_loop(void **state)
+{
+    struct thing inner = {.ends = 0};
+    struct thing outer = {.inner = &inner};
+    (void)state;
+    loop_retire(loop, &outer.retired, note_end);
+    loop_free(&loop);
+    assert_int_equal(calls, 2);
+}
+
+static void let_go(void *context)
+{
+    (void)context;
+    calls++;
+    loop_timer_free(&timer);
+    loop_let_go(loop);
+}
+
+static void test_a_loop_that_is_held_runs_until_it_is_let_go(void **state)
+{
+    (void)state;
+    loop_hold(loop);
+    timer = loop_timer_new(loop, 0, false, let_go, NULL);
+    loop_free(&loop);
+    assert_int_equal(calls, 1);
+}
+
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -166,6 +234,9 @@ int main(void)
         LOOP_TEST(test_a_cancelled_timer_does_not_fire),
         LOOP_TEST(test_a_timer_may_cancel_itself),
         LOOP_TEST(test_time_stands_still_within_a_turn_and_is_never_behind_at_its_start),
+        LOOP_TEST(test_what_is_retired_is_freed_after_the_end_of_the_turn),
+        LOOP_TEST(test_what_is_retired_is_freed_with_the_loop),
+        LOOP_TEST(test_a_loop_that_is_held_runs_until_it_is_let_go),
         LOOP_TEST(test_a_signal_comes_on_the_loops_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
