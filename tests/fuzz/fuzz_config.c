@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "config/config.h"
+#include "handlers/proxy/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,12 +27,25 @@ static void check_errors(const struct buffer *errors)
     }
 }
 
+/* What the loader takes, the handler takes too. */
+static void check_proxy(const struct config_plugin *plugin)
+{
+    char error[200];
+    struct proxy_settings *settings = NULL;
+    WEIR_CHECK(proxy_settings_read(plugin->name, plugin->settings_json, error, sizeof(error),
+                                   &settings) == WEIR_OK);
+    proxy_settings_free(&settings);
+}
+
 static void check_plugin(const struct config_plugin *plugin)
 {
     WEIR_CHECK(plugin->name != NULL && plugin->name[0] != '\0');
     WEIR_CHECK(plugin->file != NULL && plugin->file[0] != '\0');
     WEIR_CHECK(plugin->settings_json != NULL && plugin->settings_json[0] == '{');
     WEIR_CHECK(plugin->line > 0);
+    if (plugin->kind == CONFIG_PLUGIN_PROXY) {
+        check_proxy(plugin);
+    }
 }
 
 static void check_route(const struct config_route *route)
@@ -50,6 +64,37 @@ static void check_route(const struct config_route *route)
     }
 }
 
+static void check_balance(const struct config_upstream *upstream)
+{
+    const struct config_sticky *sticky = upstream->sticky;
+    const struct config_health_check *health = upstream->health_check;
+    WEIR_CHECK((upstream->hash != NULL) == (upstream->balance == CONFIG_BALANCE_HASH));
+    WEIR_CHECK((sticky != NULL) == (upstream->balance == CONFIG_BALANCE_STICKY));
+    if (sticky != NULL) {
+        WEIR_CHECK((sticky->cookie == NULL) == (sticky->learn != CONFIG_LEARN_NOTHING));
+        WEIR_CHECK(sticky->secret == NULL || strlen(sticky->secret) >= 16);
+    }
+    if (health != NULL) {
+        WEIR_CHECK((health->path == NULL) == (health->type == CONFIG_HEALTH_TCP));
+        WEIR_CHECK(health->status_from <= health->status_to && health->status_to <= 599);
+    }
+}
+
+static void check_upstream(const struct config_upstream *upstream)
+{
+    size_t backups = 0;
+    WEIR_CHECK(upstream->name != NULL && upstream->name[0] != '\0' && upstream->line > 0);
+    for (size_t i = 0; i < upstream->server_count; i++) {
+        const struct config_server *server = &upstream->servers[i];
+        WEIR_CHECK(server->address != NULL && server->line > 0);
+        WEIR_CHECK(server->weight >= 1 && server->weight <= 1000);
+        backups += server->backup ? 1 : 0;
+    }
+    WEIR_CHECK(backups < upstream->server_count);
+    WEIR_CHECK(upstream->tries >= 1);
+    check_balance(upstream);
+}
+
 static void check_config(const struct config *config)
 {
     WEIR_CHECK(config->workers >= 1 && config->workers <= 1024);
@@ -59,6 +104,9 @@ static void check_config(const struct config *config)
         const struct config_tls *tls = config->listen[i].tls;
         WEIR_CHECK(config->listen[i].address != NULL);
         WEIR_CHECK(tls == NULL || tls->certificate_count > 0);
+    }
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        check_upstream(&config->upstreams[i]);
     }
     for (size_t i = 0; i < config->route_count; i++) {
         check_route(&config->routes[i]);

@@ -96,8 +96,8 @@ static void test_example_of_the_page_loads(void **state)
 static void test_samples_load(void **state)
 {
     (void)state;
-    static const char *const samples[] = {"conf/weir.yaml", "conf/tls.yaml",
-                                          "conf/production.yaml"};
+    static const char *const samples[] = {"conf/weir.yaml", "conf/tls.yaml", "conf/production.yaml",
+                                          "conf/proxy.yaml", "conf/socket.io.yaml"};
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
         char *yaml = read_source(samples[i]);
         assert_true(strncmp(yaml, "# yaml-language-server: $schema=weir.schema.json\n", 49) == 0);
