@@ -14,7 +14,7 @@ base:
 proto:    base
 config:   base
 net:      base
-upstream: base config net
+upstream: base proto config net
 pubsub:   base proto net config
 session:  base proto config net
 handlers: base proto config net upstream pubsub session
@@ -29,7 +29,7 @@ main.c:   base config worker admin
 libraries='
 event2/*:   net/* pubsub/redis*
 event.h:    -
-openssl/*:  net/* proto/ws_handshake.c
+openssl/*:  net/* proto/ws_handshake.c proto/ws_client.c upstream/sticky_cookie.c
 lua.h:      lua/*
 lauxlib.h:  lua/*
 lualib.h:   lua/*

@@ -3,7 +3,9 @@
 #include "worker/plugin_kinds.h"
 
 #include "handlers/access_log.h"
+#include "handlers/proxy/proxy.h"
 #include "handlers/static.h"
+#include "handlers/upstream_admin.h"
 #include "lua/host.h"
 
 const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugin)
@@ -16,17 +18,19 @@ const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugi
     case CONFIG_PLUGIN_ACCESS_LOG:
         return access_log_ops();
     case CONFIG_PLUGIN_PROXY:
+        return proxy_ops();
     case CONFIG_PLUGIN_UPSTREAM_ADMIN:
-        break;
+        return upstream_admin_ops();
     }
     return NULL;
 }
 
-void plugin_kinds_set_limits(const struct config *config)
+void plugin_kinds_prepare(const struct config *config, struct upstreams *upstreams)
 {
     struct lua_limits limits = {
         .cpu_limit_ms = config->lua.cpu_limit_ms,
         .memory_limit_bytes = config->lua.memory_limit,
     };
     lua_host_set_limits(&limits);
+    upstream_admin_use(upstreams);
 }

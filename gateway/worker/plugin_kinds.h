@@ -10,8 +10,10 @@
  * thread. */
 const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugin);
 
-/* Hands limits from the configuration to the hosts that enforce them, before plugins are loaded.
- * Control thread. */
-void plugin_kinds_set_limits(const struct config *config);
+struct upstreams;
+
+/* Hands what plugins need of the configuration to their hosts, before they are loaded: limits, and the
+ * upstreams (borrowed for as long as the plugins are loaded). Control thread. */
+void plugin_kinds_prepare(const struct config *config, struct upstreams *upstreams);
 
 #endif

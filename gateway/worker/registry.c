@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "net/tls_context.h"
+#include "upstream/upstreams.h"
 #include "worker/plugin_kinds.h"
 #include "worker/registry_internal.h"
 
@@ -75,7 +76,7 @@ static enum weir_err load_plugins(struct registry *registry, const char *file,
     if (registry->plugins == NULL) {
         return WEIR_ENOMEM;
     }
-    plugin_kinds_set_limits(config);
+    plugin_kinds_prepare(config, registry->upstreams);
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = &config->routes[i];
         for (size_t p = 0; p <= route->plugin_count; p++) {
@@ -173,6 +174,9 @@ enum weir_err registry_load(struct config *config, const char *file, struct buff
     registry->config = config_share(config);
     enum weir_err err = load_listeners(registry, file, errors);
     if (err == WEIR_OK) {
+        err = upstreams_new(config, file, errors, &registry->upstreams);
+    }
+    if (err == WEIR_OK) {
         err = load_plugins(registry, file, errors);
     }
     if (err == WEIR_OK && errors->size > errors_before) {
@@ -200,6 +204,7 @@ static void unload(struct registry *registry)
     }
     free(registry->plugins);
     free(registry->listeners);
+    upstreams_free(&registry->upstreams);
     config_release(&registry->config);
     free(registry);
 }
@@ -222,6 +227,11 @@ void registry_release(struct registry **registry)
 const struct config *registry_config(const struct registry *registry)
 {
     return registry->config;
+}
+
+struct upstreams *registry_upstreams(const struct registry *registry)
+{
+    return registry->upstreams;
 }
 
 const struct listener_setup *registry_listeners(const struct registry *registry, size_t *count)

@@ -11,6 +11,7 @@
 #include "session/generation.h"
 
 struct registry;
+struct upstreams;
 
 /* Loads every plugin and certificate that the configuration names. On WEIR_OK `*out` is given with
  * one reference, and shares `config`. WEIR_EINVAL: each problem is a line in `errors`. Control
@@ -22,6 +23,9 @@ WEIR_MUST enum weir_err registry_load(struct config *config, const char *file,
 void registry_release(struct registry **registry);
 
 const struct config *registry_config(const struct registry *registry);
+
+/* The process part of its upstreams; borrowed. */
+struct upstreams *registry_upstreams(const struct registry *registry);
 
 /* The listeners, in the configuration's order; borrowed. */
 const struct listener_setup *registry_listeners(const struct registry *registry, size_t *count);

@@ -22,6 +22,7 @@ struct registry {
     struct loaded_plugin *plugins;
     size_t plugin_count;
     struct listener_setup *listeners;
+    struct upstreams *upstreams;
 };
 
 /* Whether two mentions in the configuration mean one plugin: same kind, file and settings. */

@@ -15,6 +15,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
+#include "upstream/upstreams.h"
 #include "worker/worker.h"
 
 enum {
@@ -158,6 +159,9 @@ static enum weir_err bind_and_start(struct server *server)
         err = bind_listener(setups[i].config, &fds[i], listeners, server->count);
     }
     if (err == WEIR_OK) {
+        err = upstreams_start(registry_upstreams(server->registry), server->loop);
+    }
+    if (err == WEIR_OK) {
         err = start_workers(server, fds, listeners);
     }
     close_all(fds, total);
@@ -199,6 +203,7 @@ static enum weir_err serve(struct server *server)
             worker_join(&server->workers[w]);
         }
     }
+    upstreams_stop(registry_upstreams(server->registry));
     if (err == WEIR_OK) {
         remove_socket_files(server->registry);
     }

@@ -16,6 +16,7 @@
 #include "net/listener.h"
 #include "session/connection.h"
 #include "session/worker_state.h"
+#include "upstream/worker_part.h"
 
 enum {
     CROWD = 1000, /* connections; fewer leave nothing that is worth giving back */
@@ -106,12 +107,19 @@ static void watch_crowd(struct worker *worker)
     }
 }
 
+/* Clients may have gone while their backends are still being told why. */
+static bool is_quiet(const struct worker *worker)
+{
+    return worker->state.connection_count == 0 &&
+           upstream_worker_busy(worker->state.upstreams) == 0;
+}
+
 static void turn_end(void *context)
 {
     struct worker *worker = context;
     worker_state_turn_end(&worker->state);
     watch_crowd(worker);
-    if (worker->state.draining && worker->state.connection_count == 0) {
+    if (worker->state.draining && is_quiet(worker)) {
         loop_stop(worker->state.loop);
     }
 }
@@ -124,6 +132,7 @@ static void patience_over(void *context)
                  worker->state.id, worker->state.connection_count);
     }
     connection_cut_all(&worker->state);
+    loop_stop(worker->state.loop);
 }
 
 static void stop_received(struct mailbox_letter *letter, void *receiver)
@@ -139,7 +148,7 @@ static void stop_received(struct mailbox_letter *letter, void *receiver)
     worker->deadline =
         loop_timer_new(worker->state.loop, stop->patience_ms, false, patience_over, worker);
     if (worker->deadline == NULL) {
-        connection_cut_all(&worker->state);
+        patience_over(worker);
     }
 }
 
@@ -154,6 +163,11 @@ static enum weir_err prepare(struct worker *worker)
     if (worker->mailbox == NULL) {
         return WEIR_ENOMEM;
     }
+    worker->state.upstreams =
+        upstream_worker_new(registry_upstreams(worker->registry), worker->state.loop);
+    if (worker->state.upstreams == NULL) {
+        return WEIR_ENOMEM;
+    }
     enum weir_err err =
         registry_start_worker(worker->registry, &worker->state, &worker->state.generation);
     return err == WEIR_OK ? open_gates(worker) : err;
@@ -166,6 +180,9 @@ static void clean_up(struct worker *worker)
     loop_timer_free(&worker->trim);
     if (worker->state.generation != NULL) {
         generation_leave(&worker->state.generation);
+    }
+    if (worker->state.upstreams != NULL) {
+        upstream_worker_free(&worker->state.upstreams);
     }
     mailbox_free(&worker->mailbox);
     if (worker->state.loop != NULL) {
