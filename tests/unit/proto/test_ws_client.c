@@ -46,7 +46,7 @@ static struct answer check(const char *head, const struct ws_client_wish *wish)
     return answer;
 }
 
-static const struct ws_client_wish PLAIN = {.key = KEY, .subprotocols = {(const uint8_t *)"", 0}};
+static const struct ws_client_wish PLAIN = {.key = KEY};
 
 static struct ws_client_wish wish_for(const char *subprotocols)
 {
