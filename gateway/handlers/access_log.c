@@ -29,6 +29,8 @@ enum {
     /* Bytes of each text at most, escaped; together with the rest they stay below JSON_LINE_BYTES.
      */
     SHORT_TEXT = 64,
+    UPSTREAM_TEXT = 64,
+    SERVER_TEXT = 2 * REQUEST_SERVER_BYTES,
     ROUTE_TEXT = 256,
     HOST_TEXT = 256,
     REASON_TEXT = 400,
@@ -132,6 +134,31 @@ static void put_ending(struct json_line *line, const struct weir_ending *ending)
     json_line_number(line, "bytes_out", ending->bytes_out);
 }
 
+/* The backend that was asked, where one was: what never came about is left out. */
+static void put_upstream(struct json_line *line, const struct weir_request *request)
+{
+    const struct request_upstream *upstream = request_upstream(request);
+    if (upstream == NULL) {
+        return;
+    }
+    json_line_text(line, "upstream", span_of(upstream->name), UPSTREAM_TEXT);
+    if (upstream->server[0] != '\0') {
+        json_line_text(line, "server", span_of(upstream->server), SERVER_TEXT);
+    }
+    if (upstream->status != 0) {
+        json_line_number(line, "upstream_status", upstream->status);
+    }
+    json_line_number(line, "tries", upstream->tries);
+    if (upstream->connect_us != 0) {
+        json_line_milliseconds(line, "connect_ms", upstream->connect_us);
+    }
+    if (upstream->first_byte_us != 0) {
+        json_line_milliseconds(line, "first_byte_ms", upstream->first_byte_us);
+    }
+    json_line_number(line, "upstream_bytes_sent", upstream->bytes_sent);
+    json_line_number(line, "upstream_bytes_received", upstream->bytes_received);
+}
+
 static void finish(const struct access_log *log, struct json_line *line,
                    const struct weir_request *request)
 {
@@ -155,6 +182,7 @@ static void on_done(void *self, struct weir_request *request, unsigned seat,
     put_request(&line, request);
     json_line_number(&line, "status", ending->status);
     put_ending(&line, ending);
+    put_upstream(&line, request);
     finish(log_of(self), &line, request);
 }
 
@@ -175,6 +203,7 @@ static void on_close(void *self, struct weir_session *session, unsigned seat,
     put_ending(&line, ending);
     json_line_number(&line, "messages_in", ending->messages_in);
     json_line_number(&line, "messages_out", ending->messages_out);
+    put_upstream(&line, request);
     finish(log_of(self), &line, request);
 }
 
