@@ -236,7 +236,7 @@ static void test_compresses_from_min_size_on(void **state)
     client_text(f, LONG_TEXT);
     turns(f);
     expect_deflated(f, LONG_TEXT);
-    client_piece(f, WEIR_BINARY, LONG_TEXT + 1, true, true);
+    client_piece(f, WEIR_BINARY, &LONG_TEXT[1], true, true);
     turns(f);
     size_t at = 0;
     uint8_t first;
