@@ -93,4 +93,37 @@ static inline void expect_good(const char *yaml)
     assert_null(config);
 }
 
+/* A number with a range: the two ends are taken and what lies beyond is not. */
+struct range_row {
+    const char *before;    /* of the value, in the file's last line */
+    const char *values[4]; /* below, least, most, above; NULL: there is none */
+    const char *after;
+    const char *range;
+};
+
+/* Checks one row in a file that begins with `yaml`. */
+static inline void expect_range(const char *yaml, const struct range_row *row)
+{
+    for (size_t i = 0; i < 4; i++) {
+        char text[1024];
+        char said[256];
+        struct buffer errors = {0};
+        struct config *config = NULL;
+        const char *value = row->values[i];
+        if (value == NULL) {
+            continue;
+        }
+        snprintf(text, sizeof(text), "%s%s%s%s\n", yaml, row->before, value, row->after);
+        if (i == 1 || i == 2) {
+            expect_good(text);
+            continue;
+        }
+        snprintf(said, sizeof(said), ": `%s` is out of range: %s\n", value, row->range);
+        assert_int_equal(config_load_text("t", text, strlen(text), &errors, &config), WEIR_EINVAL);
+        assert_true(errors.size > strlen(said));
+        assert_memory_equal(errors.data + errors.size - strlen(said), said, strlen(said));
+        buffer_free(&errors);
+    }
+}
+
 #endif

@@ -297,9 +297,27 @@ static void test_upstream_admin_serves_this_machine_unless_told(void **state)
         "allow: `localhost` is not an IP address or CIDR block, like 10.0.0.0/8 or ::1"});
 }
 
+static void test_ranges_end_where_they_say(void **state)
+{
+    (void)state;
+    static const struct range_row rows[] = {
+        {"read_timeout: ", {"9ms", "10ms", "24h", "25h"}, "}}]", "10ms to 24h"},
+        {"idle_timeout: ", {"9ms", "10ms", "168h", "169h"}, "}}]", "10ms to 168h"},
+        {"max_head_size: ", {"1023", "1KiB", "1MiB", "1048577"}, "}}]", "1KiB to 1MiB"},
+        {"max_message_size: ", {"0", "1", "1GiB", "1073741825"}, "}}]", "1B to 1GiB"},
+        {"ping_interval: ", {"9ms", "10ms", "24h", "25h"}, "}}]", "10ms to 24h"},
+        {"ping_timeout: ", {"9ms", "10ms", "24h", "25h"}, "}}]", "10ms to 24h"},
+        {"close_timeout: ", {"9ms", "10ms", "1h", "61m"}, "}}]", "10ms to 1h"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        expect_range(UPSTREAMS "routes: [{path: /, handler: {proxy: chat, ", &rows[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ranges_end_where_they_say),
         cmocka_unit_test(test_proxy_settings_come_with_defaults),
         cmocka_unit_test(test_proxy_settings_are_passed_on),
         cmocka_unit_test(test_a_name_that_leads_nowhere_names_the_nearest),

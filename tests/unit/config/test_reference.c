@@ -122,6 +122,9 @@ static void check_rows(const struct config_section *section)
         assert_true(!is_number(key) ||
                     (key->min < key->max && (key->fallback != NULL) != (key->inherits != NULL)));
         assert_true(is_section || key->fallback != NULL || key->example != NULL);
+        bool has_names = key->type == KEY_PAIRS || key->type == KEY_SECTIONS_BY_NAME;
+        assert_true(!has_names || (key->name_format->pattern != NULL && key->example != NULL));
+        assert_false(key->apart && key->required);
         for (size_t j = 0; j < i; j++) {
             assert_string_not_equal(section->keys[j].name, key->name);
         }

@@ -587,9 +587,91 @@ static void test_resolver_asks_addresses(void **state)
                   "IP:PORT or [IPV6]:PORT\n");
 }
 
+static void test_ranges_end_where_they_say(void **state)
+{
+    (void)state;
+    static const struct range_row rows[] = {
+        {"servers: [{address: 'a:1', weight: ", {"0", "1", "1000", "1001"}, "}]", "1 to 1000"},
+        {"servers: [{address: 'a:1', max_connections: ",
+         {NULL, "0", "1000000", "1000001"},
+         "}]",
+         "0 to 1000000"},
+        {"balance: sticky, sticky: {max_age: ",
+         {"999ms", "1s", "9600h", "9601h"},
+         "}, servers: ['a:1']",
+         "1s to 9600h"},
+        {"balance: sticky, sticky: {learn: signalr, ttl: ",
+         {"999ms", "1s", "24h", "25h"},
+         "}, servers: ['a:1']",
+         "1s to 24h"},
+        {"balance: sticky, sticky: {learn: signalr, max_ids: ",
+         {"0", "1", "10000000", "10000001"},
+         "}, servers: ['a:1']",
+         "1 to 10000000"},
+        {"servers: ['a:1'], health_check: {interval: ",
+         {"9ms", "10ms", "1h", "61m"},
+         "}",
+         "10ms to 1h"},
+        {"servers: ['a:1'], health_check: {timeout: ",
+         {"9ms", "10ms", "1h", "61m"},
+         "}",
+         "10ms to 1h"},
+        {"servers: ['a:1'], health_check: {rise: ", {"0", "1", "100", "101"}, "}", "1 to 100"},
+        {"servers: ['a:1'], health_check: {fall: ", {"0", "1", "100", "101"}, "}", "1 to 100"},
+        {"servers: ['a:1'], health_check: {path: /, status: ",
+         {"99", "100", "599", "600"},
+         "}",
+         "100 to 599"},
+        {"servers: ['a:1'], ejection: {failures: ", {"0", "1", "1000", "1001"}, "}", "1 to 1000"},
+        {"servers: ['a:1'], ejection: {max_backoff: 24h, backoff: ",
+         {"9ms", "10ms", "24h", "25h"},
+         "}",
+         "10ms to 24h"},
+        {"servers: ['a:1'], ejection: {backoff: 10ms, max_backoff: ",
+         {"9ms", "10ms", "24h", "25h"},
+         "}",
+         "10ms to 24h"},
+        {"servers: ['a:1'], queue: {size: ",
+         {NULL, "0", "1000000", "1000001"},
+         "}",
+         "0 to 1000000"},
+        {"servers: ['a:1'], queue: {timeout: ", {"9ms", "10ms", "1h", "61m"}, "}", "10ms to 1h"},
+        {"servers: ['a:1'], keep_alive: {max_idle: ",
+         {NULL, "0", "10000", "10001"},
+         "}",
+         "0 to 10000"},
+        {"servers: ['a:1'], keep_alive: {idle_timeout: ",
+         {"9ms", "10ms", "24h", "25h"},
+         "}",
+         "10ms to 24h"},
+        {"servers: ['a:1'], keep_alive: {max_requests: ",
+         {NULL, "0", "1000000000", "1000000001"},
+         "}",
+         "0 to 1000000000"},
+        {"servers: ['a:1'], slow_start: ", {"9ms", "10ms", "1h", "61m"}, "", "10ms to 1h"},
+        {"servers: ['a:1'], connect_timeout: ", {"9ms", "10ms", "1h", "61m"}, "", "10ms to 1h"},
+        {"servers: ['a:1'], tries: ", {"0", "1", "16", "17"}, "", "1 to 16"},
+        {"servers: ['a:1'], resolve_interval: ",
+         {"99ms", "100ms", "24h", "25h"},
+         "",
+         "100ms to 24h"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct range_row row = rows[i];
+        char after[64];
+        snprintf(after, sizeof(after), "%s}}", row.after);
+        row.after = after;
+        expect_range(BASE "upstreams: {u: {", &row);
+    }
+    expect_range(BASE,
+                 &(struct range_row){
+                     "resolver: {timeout: ", {"9ms", "10ms", "5m", "301s"}, "}", "10ms to 5m"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ranges_end_where_they_say),
         cmocka_unit_test(test_smallest_upstream_has_all_defaults),
         cmocka_unit_test(test_reads_servers_in_both_spellings),
         cmocka_unit_test(test_upstreams_keep_their_order_and_names),
