@@ -2,6 +2,7 @@
  * samples in conf/ show does load. */
 #include "config/config_fixture.h"
 
+#include "config/format.h"
 #include "config/keys.h"
 
 /* The files that samples and the page's example name, in an empty folder. */
