@@ -164,10 +164,11 @@ static void discharge_absent(struct ward *ward)
     for (struct list_node *node = head->next; node != head; node = next) {
         struct patient *patient = list_item(node, struct patient, node);
         next = node->next;
-        if (!patient->present) {
+        if (patient->present) {
+            patient->present = false;
+        } else {
             patient_free(patient);
         }
-        patient->present = false;
     }
 }
 
