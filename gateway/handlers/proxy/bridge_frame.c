@@ -61,8 +61,7 @@ static void sent(struct stream *stream, enum weir_err err)
     WEIR_CHECK(bridge->magic == BRIDGE_MAGIC);
     if (err != WEIR_OK) {
         bridge->unwritable = true;
-        bridge_update_reading(bridge);
-        stream_wake(stream); /* the end is found by reading, behind what still came */
+        bridge_update_reading(bridge); /* the end is found by reading, behind what still came */
     } else if (!bridge->paused && bridge->session != NULL &&
                stream_queued(stream) > BRIDGE_QUEUE_HIGH) {
         bridge->paused = true;

@@ -32,9 +32,7 @@ static void stop_reading(struct bridge *bridge)
 /* The client's queue is full: keeps this one message, and reads no more. */
 static void park(struct bridge *bridge, enum weir_kind kind, struct span payload)
 {
-    /* An empty message has a blob too, so that it is not lost. */
-    if (blob_reserve(&bridge->message, 1) != WEIR_OK ||
-        blob_append(&bridge->message, payload) != WEIR_OK) {
+    if (blob_append(&bridge->message, payload) != WEIR_OK) {
         out_of_memory(bridge);
         return;
     }

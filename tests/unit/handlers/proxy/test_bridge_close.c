@@ -119,6 +119,19 @@ static void test_delivers_what_a_lost_backend_had_sent_when_a_write_fails(void *
     expect_told(f, "text[last] close(BACKEND_LOST,1014,the backend was lost) ");
 }
 
+/* What was queued is lost then, although the socket has nothing to tell. */
+static void test_gives_up_a_backend_when_what_was_queued_cannot_be_sent(void **state)
+{
+    struct fixture *f = *state;
+    open_bridge(f);
+    f->backend.stream.broken = true;
+    f->backend.ops->ready(&f->backend, false, true);
+    expect_told(f, "");
+    turns(f);
+    expect_told(f, "close(BACKEND_LOST,1014,the backend was lost) ");
+    assert_int_equal(f->closes, 1);
+}
+
 static void test_does_not_wait_for_a_backend_that_takes_no_close(void **state)
 {
     struct fixture *f = *state;
@@ -357,6 +370,19 @@ static void test_gives_up_a_backend_that_answers_no_ping(void **state)
     assert_int_equal(f->closes, 1);
 }
 
+static void test_looks_for_a_pong_when_it_is_due_and_not_at_the_next_interval(void **state)
+{
+    struct fixture *f = *state;
+    open_with_pings(f, 6000, 10000);
+    time_out(f);
+    assert_int_equal(f->timeout_ms, 6000);
+    time_out(f);
+    assert_true(f->timeout_ms > 0 && f->timeout_ms <= 4000);
+    expect_frames(f, "ping() ");
+    time_out(f);
+    expect_told(f, "close(BACKEND_TIMEOUT,1014,the backend was silent for too long) ");
+}
+
 static void test_forgives_a_missing_pong_without_a_timeout(void **state)
 {
     struct fixture *f = *state;
@@ -394,6 +420,7 @@ int main(void)
         TEST(test_tells_the_client_that_the_backend_was_lost),
         TEST(test_says_1012_where_the_settings_want_it),
         TEST(test_delivers_what_a_lost_backend_had_sent_when_a_write_fails),
+        TEST(test_gives_up_a_backend_when_what_was_queued_cannot_be_sent),
         TEST(test_does_not_wait_for_a_backend_that_takes_no_close),
         TEST(test_passes_the_clients_code_and_reason_on_behind_its_messages),
         TEST(test_passes_a_code_of_the_applications_own_on),
@@ -414,6 +441,7 @@ int main(void)
         TEST(test_pings_a_silent_backend_and_believes_its_pong),
         TEST(test_lets_messages_move_no_timer),
         TEST(test_gives_up_a_backend_that_answers_no_ping),
+        TEST(test_looks_for_a_pong_when_it_is_due_and_not_at_the_next_interval),
         TEST(test_forgives_a_missing_pong_without_a_timeout),
         TEST(test_blames_no_silence_on_a_backend_that_is_not_read),
     };

@@ -162,6 +162,8 @@ static void test_pauses_the_client_while_the_backend_is_behind(void **state)
     expect_told(f, "");
     fill(f, BRIDGE_QUEUE_HIGH);
     expect_told(f, "pause ");
+    fill(f, stream_queued(&f->backend.stream) + 1); /* which was under way already */
+    expect_told(f, "");
     while (stream_queued(&f->backend.stream) >= BRIDGE_QUEUE_LOW) {
         expect_told(f, "");
         assert_int_equal(buffer_reserve(&f->in, 4096), WEIR_OK);
@@ -181,6 +183,17 @@ static void test_lets_the_client_go_on_when_the_backend_it_waits_for_is_lost(voi
     expect_told(f, "resume close(BACKEND_LOST,1014,the backend was lost) ");
     client_text(f, "nobody hears this");
     assert_int_equal(f->closes, 1);
+}
+
+static void test_lets_the_client_go_on_when_the_backend_it_waits_for_closes(void **state)
+{
+    struct fixture *f = *state;
+    open_bridge(f);
+    fill(f, BRIDGE_QUEUE_HIGH);
+    expect_told(f, "pause ");
+    backend_sends(f, "\x88\x00", 2);
+    turn(f); /* the backend still reads nothing */
+    expect_told(f, "resume close(BACKEND,1005,) ");
 }
 
 /* --- compression --- */
@@ -286,6 +299,7 @@ int main(void)
         TEST(test_takes_messages_before_the_session_is_open),
         TEST(test_pauses_the_client_while_the_backend_is_behind),
         TEST(test_lets_the_client_go_on_when_the_backend_it_waits_for_is_lost),
+        TEST(test_lets_the_client_go_on_when_the_backend_it_waits_for_closes),
         TEST(test_compresses_what_is_worth_it_where_that_was_agreed),
         TEST(test_compresses_from_min_size_on),
         TEST(test_puts_pieces_together_to_compress_them),
