@@ -37,7 +37,7 @@ static const struct record records[] = {
     {.name = "refused.test", .rcode = RCODE_REFUSED},
     {.name = "half.test", .ipv4 = {"10.0.0.4"}, .silent_ipv6 = true},
     {.name = "truncated.test", .ipv4 = {"10.0.0.5"}, .truncated = true},
-    {NULL},
+    {.name = NULL},
 };
 
 static struct loop *loop;
@@ -176,7 +176,7 @@ static void test_follows_an_alias(void **state)
 static void test_takes_no_more_addresses_than_it_has_room_for(void **state)
 {
     static char text[40][16];
-    struct record many[2] = {{.name = "many.test"}, {NULL}};
+    struct record many[2] = {{.name = "many.test"}, {.name = NULL}};
     (void)state;
     for (int i = 0; i < 40; i++) {
         snprintf(text[i], sizeof text[i], "10.1.0.%d", i + 1);
