@@ -217,7 +217,7 @@ static void peer_gone(struct connection *connection)
         reason = request_lost_reason(connection->request);
     }
     if (stream_is_broken(&connection->stream) || connection->state == CONNECTION_SESSION ||
-        (is_request && connection->request->watched)) {
+        (is_request && request_needs_client(connection->request))) {
         connection_close(connection, reason);
     }
 }

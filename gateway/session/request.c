@@ -246,9 +246,14 @@ enum close_reason request_done_reason(const struct weir_request *request)
     return request->client_ended_first ? WEIR_CLOSE_CLIENT : WEIR_CLOSE_BACKEND;
 }
 
+bool request_needs_client(const struct weir_request *request)
+{
+    return request->watched && !request->reply_done;
+}
+
 enum close_reason request_lost_reason(const struct weir_request *request)
 {
-    return request->watched ? WEIR_CLOSE_ABORTED : WEIR_CLOSE_RESET;
+    return request_needs_client(request) ? WEIR_CLOSE_ABORTED : WEIR_CLOSE_RESET;
 }
 
 void request_drained(struct weir_request *request)

@@ -123,6 +123,9 @@ void request_drained(struct weir_request *request);
 /* Whether the response is sent and the body needs no more reading: the request can be ended. */
 bool request_is_complete(const struct weir_request *request);
 
+/* Whether it is to be given up when the client ends its direction. */
+bool request_needs_client(const struct weir_request *request);
+
 /* Why a request that is complete has ended, and why one whose client has gone does. */
 enum close_reason request_done_reason(const struct weir_request *request);
 enum close_reason request_lost_reason(const struct weir_request *request);
