@@ -42,9 +42,23 @@ static inline int loop_set_up(void)
     return loop_tick != NULL && loop_log >= 0 && dup2(loop_log, STDERR_FILENO) >= 0 ? 0 : -1;
 }
 
+/* How often `words` have been logged. */
+static inline unsigned loop_log_count(const char *words)
+{
+    unsigned count = 0;
+    ssize_t size = pread(loop_log, loop_logged, sizeof loop_logged - 1, 0);
+    loop_logged[size > 0 ? size : 0] = '\0';
+    for (const char *at = loop_logged; (at = strstr(at, words)) != NULL; at += strlen(words)) {
+        count++;
+    }
+    return count;
+}
+
 static inline void loop_tear_down(void)
 {
     dup2(loop_stderr, STDERR_FILENO);
+    loop_log_count("?");
+    fputs(loop_logged, stderr); /* for who reads why a test has failed */
     close(loop_stderr);
     close(loop_log);
     loop_timer_free(&loop_tick);
@@ -63,18 +77,6 @@ static inline void loop_tear_down(void)
             }                                                                                      \
         }                                                                                          \
     } while (0)
-
-/* How often `words` have been logged. */
-static inline unsigned loop_log_count(const char *words)
-{
-    unsigned count = 0;
-    ssize_t size = pread(loop_log, loop_logged, sizeof loop_logged - 1, 0);
-    loop_logged[size > 0 ? size : 0] = '\0';
-    for (const char *at = loop_logged; (at = strstr(at, words)) != NULL; at += strlen(words)) {
-        count++;
-    }
-    return count;
-}
 
 /* Descriptors that this process has open. */
 static inline unsigned loop_descriptors(void)
