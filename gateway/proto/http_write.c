@@ -14,10 +14,11 @@ struct reason {
     const char *words;
 };
 
-/* RFC 9110, section 15; 428, 429 and 431 from RFC 6585. */
+/* RFC 9110, section 15; 103 from RFC 8297; 428, 429 and 431 from RFC 6585. */
 static const struct reason REASONS[] = {
     {100, "Continue"},
     {101, "Switching Protocols"},
+    {103, "Early Hints"},
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},

@@ -119,12 +119,22 @@ void exchange_take_body(struct exchange *exchange, struct span bytes)
 
 /* --- reading --- */
 
+/* Whether the end of the connection is the end of a body that has no other. A reset may look like
+ * an end once it was told of otherwise; but one that met our own writing says nothing of what the
+ * backend had sent before. */
+static bool is_end_of_body(const struct exchange *exchange, enum weir_err err)
+{
+    bool is_reset = err != WEIR_ECLOSED || (stream_is_broken(&exchange->backend->stream) &&
+                                            exchange->sending != SENDING_REFUSED);
+    return exchange->body == HTTP_RESPONSE_CLOSE && !is_reset;
+}
+
 /* The backend has ended its direction, or the connection is broken. */
 static void ended(struct exchange *exchange, enum weir_err err)
 {
     if (exchange->state == EXCHANGE_HEAD) {
         exchange_lost(exchange);
-    } else if (exchange->body == HTTP_RESPONSE_CLOSE && err == WEIR_ECLOSED) {
+    } else if (is_end_of_body(exchange, err)) {
         exchange->keep_alive = false;
         exchange_complete(exchange, false);
     } else {

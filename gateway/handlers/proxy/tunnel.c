@@ -19,10 +19,11 @@ enum {
 
 struct tunnel {
     uint32_t magic; /* first: what is in a seat is told by it */
-    unsigned seat : 28;
+    unsigned seat : 27;
     bool paused : 1;        /* the client is not read */
     bool full : 1;          /* the client is behind; the backend is not read */
     bool backend_ended : 1; /* it has ended its direction */
+    bool unwritable : 1; /* it takes nothing any more; its last words may still be on their way */
     struct proxy *proxy;
     struct weir_request *request;
     struct backend *backend; /* NULL once the tunnel is cut */
@@ -51,7 +52,7 @@ struct tunnel *tunnel_new(struct proxy *proxy, struct weir_request *request, uns
         return NULL;
     }
     tunnel->magic = TUNNEL_MAGIC;
-    tunnel->seat = seat & 0xfffffff;
+    tunnel->seat = seat & 0x7ffffff;
     tunnel->proxy = proxy;
     tunnel->request = request;
     *request_seat(request, seat) = tunnel;
@@ -88,10 +89,19 @@ static void pause_client(struct tunnel *tunnel, bool on)
     }
 }
 
+/* Reading tells of the end behind the last words. */
+static void unwritable(struct tunnel *tunnel)
+{
+    tunnel->unwritable = true;
+    if (tunnel->backend_ended) {
+        cut(tunnel, WEIR_CLOSE_BACKEND_LOST);
+    }
+}
+
 void tunnel_body(struct tunnel *tunnel, struct span piece, bool last)
 {
     WEIR_CHECK(tunnel->magic == TUNNEL_MAGIC);
-    if (tunnel->backend == NULL) {
+    if (tunnel->backend == NULL || tunnel->unwritable) {
         return;
     }
     struct stream *stream = &tunnel->backend->stream;
@@ -100,7 +110,7 @@ void tunnel_body(struct tunnel *tunnel, struct span piece, bool last)
         tunnel->moved_ms = now_ms(tunnel);
         tunnel->bytes_sent += piece.size;
         if (stream_write(stream, &whole, 1) != WEIR_OK) {
-            cut(tunnel, WEIR_CLOSE_BACKEND_LOST);
+            unwritable(tunnel);
             return;
         }
     }
@@ -130,7 +140,7 @@ static bool pass(struct tunnel *tunnel, struct span bytes)
 
 static void ended(struct tunnel *tunnel, enum weir_err err)
 {
-    if (err != WEIR_ECLOSED) {
+    if (err != WEIR_ECLOSED || stream_is_broken(&tunnel->backend->stream)) {
         cut(tunnel, WEIR_CLOSE_BACKEND_LOST);
         return;
     }
