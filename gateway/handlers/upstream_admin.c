@@ -306,7 +306,7 @@ static enum weir_verdict set(const struct upstream_admin *admin, struct weir_req
     if (changed == 0) {
         return refuse(request, 404, "There is no such server here.");
     }
-    log_info("upstream_admin", "%s sets %.*s to %.*s: %zu servers", request_remote(request),
+    log_info("upstream_admin", "%s sets %.*s to %.*s (changed: %zu)", request_remote(request),
              SPAN_ARGS(server), SPAN_ARGS(word), changed);
     json_line_begin(&line);
     if (upstream.size > 0) {
