@@ -1,6 +1,13 @@
 /* Responses that a handler passes on from a backend: which framing the client gets, what is added,
  * interim ones before, trailers behind, and what it sees of one that breaks off. */
+#include <netinet/in.h>
+#include <poll.h>
+
 #include "client_fixture.h"
+
+enum {
+    PATIENCE_MS = 10000
+};
 
 static struct reply_head head;
 static const char *body;   /* of the response, in one part; NULL for none */
@@ -248,7 +255,7 @@ static void test_interim_responses_come_first(void **state)
     struct reply_field link = {SPAN("Link"), SPAN("</a.css>")};
     assert_int_equal(request_reply_interim(request, 103, &link, 1), WEIR_OK);
     turns(f);
-    assert_string_equal(received(&f->clients[0]), "HTTP/1.1 103 \r\nLink: </a.css>\r\n\r\n");
+    assert_string_equal(received(&f->clients[0]), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
     assert_int_equal(request_reply_interim(request, 102, NULL, 0), WEIR_OK);
     assert_int_equal(request_reply(request, 200, NULL, 0, SPAN("done")), WEIR_OK);
     assert_int_equal(request_reply_interim(request, 102, NULL, 0), WEIR_OK); /* left out */
@@ -403,6 +410,65 @@ static void test_complete_answer_is_not_cut(void **state)
     assert_false(f->clients[0].ended);
 }
 
+/* A client on TCP, which knows resets. */
+static struct client *connect_tcp(struct fixture *f)
+{
+    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct client *client = &f->clients[0];
+    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, size), 0);
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    close(listener);
+    connection_accept(&f->worker, &f->listener, fd, &peer, sizeof(sa_family_t));
+    return client;
+}
+
+static void await_words(struct fixture *f, struct client *client, const char *words)
+{
+    struct pollfd there = {.fd = client->fd, .events = POLLIN};
+    do {
+        turns(f);
+        assert_int_equal(buffer_append(&client->in, (struct span){(const uint8_t *)"", 1}),
+                         WEIR_OK);
+        client->in.size--;
+        if (contains((const char *)client->in.data, words)) {
+            return;
+        }
+    } while (poll(&there, 1, PATIENCE_MS) > 0);
+    fail_msg("%s never came", words);
+}
+
+static void test_response_until_the_end_that_is_cut_ends_with_a_reset(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client = connect_tcp(f);
+    f->plugs[2].does.request = wait_request;
+    client_send(f, client, SPAN(OLD_HEAD));
+    while (f->plugs[2].request == NULL) {
+        assert_true(loop_turn(f->worker.loop, true));
+    }
+    bool full = false;
+    assert_int_equal(request_forward_start(f->plugs[2].request, &head), WEIR_OK);
+    assert_int_equal(request_reply_body(f->plugs[2].request, SPAN("part"), &full), WEIR_OK);
+    await_words(f, client, "\r\n\r\npart");
+    client->deaf = true;
+    request_reply_abort(f->plugs[2].request, WEIR_CLOSE_BACKEND_LOST);
+    turns(f);
+    struct pollfd there = {.fd = client->fd, .events = POLLIN};
+    char byte;
+    assert_int_equal(poll(&there, 1, PATIENCE_MS), 1);
+    assert_int_equal(recv(client->fd, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+}
+
 #define FORWARD_TEST(function) cmocka_unit_test_setup_teardown(function, forward_make, fixture_free)
 
 int main(void)
@@ -431,6 +497,7 @@ int main(void)
         FORWARD_TEST(test_response_of_a_length_that_is_cut_is_too_short),
         FORWARD_TEST(test_answer_that_was_not_begun_is_cut_at_once),
         FORWARD_TEST(test_complete_answer_is_not_cut),
+        FORWARD_TEST(test_response_until_the_end_that_is_cut_ends_with_a_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
