@@ -81,10 +81,14 @@ void backend_destroy(struct backend *backend)
 
 void backend_own(struct backend *backend, const struct backend_ops *ops, void *owner)
 {
+    /* The pool has read from it, and a new owner will at once: off and on again would be four
+     * system calls for each request. */
+    if (backend->ops != NULL) {
+        stream_set_reading(&backend->stream, false);
+    }
+    upstream_timer_cancel(&backend->timer);
     backend->ops = ops;
     backend->owner = owner;
-    upstream_timer_cancel(&backend->timer);
-    stream_set_reading(&backend->stream, false);
 }
 
 void backend_set_timeout(struct backend *backend, uint64_t ms)

@@ -43,7 +43,9 @@ struct backend {
     bool closed;
 };
 
-/* Who is told from now on; reading is off until the owner sets it, and no timeout runs. */
+/* Who is told from now on; no timeout runs. Reading is off until the owner sets it, but for a
+ * backend that comes from a dial, where it may be on already: such an owner sets it before it
+ * returns. */
 void backend_own(struct backend *backend, const struct backend_ops *ops, void *owner);
 
 /* Calls ops->timed_out once in `ms`, or up to 100 ms later; 0: never. A later call moves it. */

@@ -51,7 +51,9 @@ static void tell(struct dial *dial)
     dial->backend = NULL;
     free_dial(dial);
     if (backend != NULL) {
-        backend_own(backend, NULL, NULL);
+        backend_set_timeout(backend, 0);
+        backend->ops = NULL;
+        backend->owner = NULL;
     }
     fn(context, result, backend, why);
 }
@@ -69,7 +71,7 @@ void dial_done(struct dial *dial, enum dial_result result)
 void dial_run_soon(struct upstream_worker *worker)
 {
     struct list_node due;
-    loop_timer_free(&worker->soon_timer);
+    worker->soon_posted = false;
     if (worker->queue_due) {
         worker->queue_due = false;
         for (size_t i = 0; i < worker->count; i++) {
@@ -90,15 +92,18 @@ void dial_run_soon(struct upstream_worker *worker)
     }
 }
 
-static void soon_fired(void *context)
+static void soon_delivered(struct mailbox_letter *letter, void *receiver)
 {
-    dial_run_soon(context);
+    (void)letter;
+    dial_run_soon(receiver);
 }
 
 void dial_soon(struct upstream_worker *worker)
 {
-    if (worker->soon_timer == NULL) {
-        worker->soon_timer = loop_timer_new(worker->loop, 0, false, soon_fired, worker);
+    if (!worker->soon_posted) {
+        worker->soon_posted = true;
+        worker->soon_letter.deliver = soon_delivered;
+        mailbox_post(worker->mailbox, &worker->soon_letter);
     }
 }
 

@@ -41,10 +41,11 @@ struct upstream_worker {
     struct loop *loop;
     struct wheel *wheel;
     struct mailbox *mailbox;
-    struct list_node soon;         /* dials to be worked in the next turn */
-    struct loop_timer *soon_timer; /* set while there are any, or `queue_due` */
-    bool queue_due;                /* some upstream has a slot for those that wait */
-    size_t busy;                   /* backends in use and dials */
+    struct list_node soon;             /* dials whose end is to be told in the next turn */
+    bool queue_due;                    /* some upstream has a slot for those that wait */
+    struct mailbox_letter soon_letter; /* to ourselves: it needs no memory, and so never fails */
+    bool soon_posted;
+    size_t busy; /* backends in use and dials */
     size_t count;
     struct upstream items[];
 };

@@ -88,7 +88,9 @@ void upstream_woken(struct mailbox_letter *letter, void *receiver)
 {
     struct upstream *upstream = list_item(letter, struct upstream, wake_letter);
     (void)receiver;
-    atomic_store_explicit(&upstream->woken, false, memory_order_release);
+    /* An exchange, so that what the one has done who finds it set, and posts nothing, is seen here.
+     */
+    atomic_exchange_explicit(&upstream->woken, false, memory_order_acq_rel);
     upstream_refresh(upstream);
     dial_queue_run(upstream);
 }
@@ -169,7 +171,6 @@ void upstream_worker_free(struct upstream_worker **worker)
         end(&gone->items[i]);
     }
     mailbox_free(&gone->mailbox); /* delivers what is still inside; nobody waits any more */
-    loop_timer_free(&gone->soon_timer);
     wheel_free(&gone->wheel);
     for (size_t i = 0; i < gone->count; i++) {
         balancer_free(&gone->items[i].balancer);
