@@ -20,7 +20,8 @@ struct bridge;
  * allows, compression by the settings. Given; NULL when memory is out. */
 struct bridge *bridge_new(struct proxy *proxy, struct weir_request *request, unsigned seat);
 
-/* Frees a bridge whose handshake came to nothing; NULL inside is fine. */
+/* Ends a bridge whose session never came: it is freed, or where the backend has accepted already,
+ * closes that with 1001 first, by itself. NULL inside is fine. */
 void bridge_free(struct bridge **bridge);
 
 /* Appends the fields of the opening handshake: Upgrade, Connection, Sec-WebSocket-*. The exchange
