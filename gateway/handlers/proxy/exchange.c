@@ -1,4 +1,4 @@
-/* The life of an exchange: dial, second try, failure, end. What happens in which state:
+/* The life of an exchange: start, failure, end. What happens in which state:
  *
  *   event            DIALLING       HEAD              BODY              OVER
  *   dial ends        send head      -                 -                 -
@@ -16,7 +16,6 @@
  * way out goes through exchange_over. */
 #include "handlers/proxy/exchange.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -29,7 +28,8 @@ static void ready(struct backend *backend, bool readable, bool writable);
 static void timed_out(struct backend *backend);
 static void dropped(struct backend *backend);
 
-static const struct backend_ops OPS = {.ready = ready, .timed_out = timed_out, .dropped = dropped};
+const struct backend_ops exchange_backend_ops = {
+    .ready = ready, .timed_out = timed_out, .dropped = dropped};
 
 uint64_t exchange_now_ms(const struct exchange *exchange)
 {
@@ -69,7 +69,7 @@ void exchange_fail(struct exchange *exchange, unsigned status, const char *why)
               status, why);
     exchange_over(exchange);
     if (has_begun) {
-        request_reply_abort(exchange->request, WEIR_CLOSE_BACKEND_PROTOCOL);
+        request_reply_abort(exchange->request, WEIR_CLOSE_OUT_OF_MEMORY); /* no other reason */
         return;
     }
     exchange_answering(exchange);
@@ -134,118 +134,6 @@ struct bridge *exchange_take_bridge(struct exchange *exchange)
     return bridge;
 }
 
-/* --- dialling --- */
-
-static void dialled(void *context, enum dial_result result, struct backend *backend,
-                    const char *why);
-
-static bool dial(struct exchange *exchange, bool fresh)
-{
-    struct buffer scratch = {0};
-    struct dial_wish wish = {.fresh = fresh};
-    affinity_of_request(exchange->proxy, exchange->request, &scratch, &wish);
-    exchange->state = EXCHANGE_DIALLING;
-    exchange->dial = dial_start(exchange->proxy->upstream, &wish, dialled, exchange);
-    buffer_free(&scratch);
-    return exchange->dial != NULL;
-}
-
-static void note_server(struct exchange *exchange, const struct backend *backend)
-{
-    struct request_upstream *record = request_upstream_record(exchange->request);
-    if (record == NULL) {
-        return;
-    }
-    record->tries++;
-    if (backend != NULL) {
-        record->connect_us = clock_monotonic_us() - exchange->started_us;
-        snprintf(record->server, sizeof record->server, "%.*s", REQUEST_SERVER_BYTES - 1,
-                 backend->server->text); /* cut if need be */
-    }
-}
-
-static void dial_failed(struct exchange *exchange, enum dial_result result)
-{
-    static const struct {
-        unsigned status;
-        const char *why;
-    } ANSWERS[] = {
-        [DIAL_OK] = {500, ""},
-        [DIAL_REFUSED] = {502, "no backend could be reached"},
-        [DIAL_NO_SERVER] = {503, "no backend is available"},
-        [DIAL_BUSY] = {503, "all backends are busy"},
-        [DIAL_TIMEOUT] = {504, "the backend did not accept a connection in time"},
-        [DIAL_NO_MEMORY] = {500, "out of memory"},
-    };
-    exchange_fail(exchange, ANSWERS[result].status, ANSWERS[result].why);
-}
-
-static void dialled(void *context, enum dial_result result, struct backend *backend,
-                    const char *why)
-{
-    struct exchange *exchange = context;
-    WEIR_CHECK(exchange->magic == EXCHANGE_MAGIC && exchange->state == EXCHANGE_DIALLING);
-    exchange->dial = NULL;
-    note_server(exchange, backend);
-    if (result != DIAL_OK) {
-        log_info("proxy", "%s: %s", exchange->proxy->settings->upstream, why);
-        dial_failed(exchange, result);
-        return;
-    }
-    exchange->backend = backend;
-    exchange->state = EXCHANGE_HEAD;
-    exchange->moved_ms = exchange_now_ms(exchange);
-    backend_own(backend, &OPS, exchange);
-    backend_set_timeout(backend, exchange->proxy->settings->read_timeout_ms);
-    enum weir_err err = exchange_send_head(exchange);
-    if (err == WEIR_OK) {
-        stream_set_reading(&backend->stream, true);
-    } else if (err == WEIR_EINVAL) {
-        exchange_fail(exchange, 400, "the request cannot be passed on");
-    } else if (err == WEIR_ENOMEM) {
-        exchange_fail(exchange, 500, "out of memory");
-    } else {
-        exchange_lost(exchange);
-    }
-}
-
-/* RFC 9110, section 9.2.2, and those alone of them that nobody means otherwise. */
-static bool is_idempotent(struct span method)
-{
-    static const char *const METHODS[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
-    for (size_t i = 0; i < sizeof METHODS / sizeof METHODS[0]; i++) {
-        if (span_equal(method, span_of(METHODS[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* RFC 9112, section 9.3.1: a connection from the pool may have been closed by the backend just
- * before, and then the request was never seen. */
-static bool may_try_again(const struct exchange *exchange)
-{
-    return exchange->backend->served > 0 && !exchange->retried && !exchange->has_sent_body &&
-           exchange->interims == 0 && exchange->partial.size == 0 &&
-           is_idempotent(request_method(exchange->request));
-}
-
-void exchange_lost(struct exchange *exchange)
-{
-    if (!may_try_again(exchange)) {
-        exchange_judge(exchange, false);
-        exchange_fail(exchange, 502, "the backend has closed the connection without an answer");
-        return;
-    }
-    exchange->retried = true;
-    exchange->sending = SENDING_LATER;
-    exchange_pause(exchange, true);
-    backend_close(&exchange->backend);
-    if (!dial(exchange, true)) {
-        exchange_fail(exchange, 500, "out of memory");
-    }
-}
-
 /* --- the start --- */
 
 static void prepare_body(struct exchange *exchange)
@@ -276,7 +164,7 @@ static enum weir_verdict start(struct exchange *exchange)
         exchange->bridge = bridge_new(exchange->proxy, request, exchange->seat);
     }
     bool is_whole = exchange->kind != EXCHANGE_SESSION || exchange->bridge != NULL;
-    if (!is_whole || !dial(exchange, exchange->kind != EXCHANGE_HTTP)) {
+    if (!is_whole || !exchange_dial(exchange, exchange->kind != EXCHANGE_HTTP)) {
         exchange_fail(exchange, 500, "out of memory");
         return WEIR_REPLY;
     }

@@ -91,10 +91,6 @@ void exchange_fail(struct exchange *exchange, unsigned status, const char *why);
 /* Cuts a response that was begun. The backend's connection is closed. */
 void exchange_abort(struct exchange *exchange, enum close_reason reason);
 
-/* The backend has gone before the whole head of a response: a second try where that is safe, else
- * 502. */
-void exchange_lost(struct exchange *exchange);
-
 /* Tells the server's record once how it has served this request. */
 void exchange_judge(struct exchange *exchange, bool good);
 
@@ -108,6 +104,18 @@ void exchange_leave(struct exchange *exchange);
 
 /* Now, on the worker's clock. */
 uint64_t exchange_now_ms(const struct exchange *exchange);
+
+/* What a backend in use is told by. */
+extern const struct backend_ops exchange_backend_ops;
+
+/* --- exchange_dial.c --- */
+
+/* Asks for a connection; `fresh`: not from the pool. False when memory is out. */
+bool exchange_dial(struct exchange *exchange, bool fresh);
+
+/* The backend has gone before the whole head of a response: a second try where that is safe, else
+ * 502. */
+void exchange_lost(struct exchange *exchange);
 
 /* --- exchange_send.c --- */
 
