@@ -12,7 +12,7 @@
 
 enum {
     DIAL_WHY_BYTES = 320,
-    DIAL_TRIES_MAX = 16 /* more are not remembered, and so not made */
+    DIAL_TRIES_MAX = 16 /* the most that the configuration allows */
 };
 
 enum dial_state {
@@ -34,8 +34,8 @@ struct dial {
     bool has_place; /* in the group's queue */
     bool for_names; /* waits for names to be resolved, not for a slot */
     enum dial_state state;
-    enum dial_result result;                             /* of the last try, or for good */
-    struct upstream_timer timer;                         /* of the queue */
+    enum dial_result result;                       /* of the last try, or for good */
+    struct upstream_timer timer;                   /* of the queue */
     struct upstream_server *tried[DIAL_TRIES_MAX]; /* shared */
     size_t tried_count;
     char why[DIAL_WHY_BYTES];
@@ -59,11 +59,14 @@ void dial_queue_leave(struct dial *dial);
 /* Picks a server, with a lease. NULL: none; `*busy` as balancer_next. */
 struct upstream_server *dial_pick(struct dial *dial, bool *busy);
 
-/* Goes on with a server that dial_pick has given. */
+/* Goes on with a server that dial_pick has given. In dial_connect.c. */
 void dial_try(struct dial *dial, struct upstream_server *server);
 
 /* It is over; told of in the next turn. */
 void dial_done(struct dial *dial, enum dial_result result);
+
+/* Tells its end now, and frees it; from the loop alone. */
+void dial_tell(struct dial *dial);
 
 /* Tells all that are done, and lets queues run that have become due; from the loop alone. */
 void dial_run_soon(struct upstream_worker *worker);

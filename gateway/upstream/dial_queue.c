@@ -5,7 +5,6 @@
  * itself: what ends here is told of in the next turn. */
 #include <stdio.h>
 
-#include "base/check.h"
 #include "upstream/dial_internal.h"
 
 void dial_queue_leave(struct dial *dial)

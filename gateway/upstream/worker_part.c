@@ -149,6 +149,9 @@ struct upstream_worker *upstream_worker_new(struct upstreams *upstreams, struct 
     }
     worker->loop = loop;
     list_init(&worker->soon);
+    if (count == 0) {
+        return worker; /* nothing that a wheel would have to turn for */
+    }
     worker->wheel = wheel_new(loop, wheel_fired);
     worker->mailbox = mailbox_new(loop, worker);
     while (worker->wheel != NULL && worker->mailbox != NULL && worker->count < count &&

@@ -387,6 +387,27 @@ static void test_the_end_of_the_worker_part_cuts_all_that_is_left(void **state)
     close_four(fds);
 }
 
+static void test_a_worker_without_upstreams_has_nothing_to_do(void **state)
+{
+    struct upstreams none = {.group = NULL};
+    (void)state;
+    prepare(0);
+    fx.worker = upstream_worker_new(&none, fx.loop);
+    assert_non_null(fx.worker);
+    assert_int_equal(upstream_worker_busy(fx.worker), 0);
+    assert_null(upstream_worker_find(fx.worker, "chat"));
+}
+
+static void test_an_upstream_is_found_by_its_name(void **state)
+{
+    (void)state;
+    prepare(1);
+    start(1);
+    assert_null(upstream_worker_find(fx.worker, "chats"));
+    assert_ptr_equal(upstream_worker_find(fx.worker, "chat"), fx.upstream);
+    assert_ptr_equal(upstream_config(fx.upstream), &fx.settings.config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +430,8 @@ int main(void)
         cmocka_unit_test_teardown(test_a_dial_may_be_started_from_within_the_end_of_another,
                                   finish),
         cmocka_unit_test_teardown(test_the_end_of_the_worker_part_cuts_all_that_is_left, finish),
+        cmocka_unit_test_teardown(test_a_worker_without_upstreams_has_nothing_to_do, finish),
+        cmocka_unit_test_teardown(test_an_upstream_is_found_by_its_name, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
