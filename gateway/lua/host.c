@@ -235,19 +235,32 @@ static void host_on_close(void *self, struct weir_session *session, unsigned sea
     }
 }
 
+/* A table with these two entries for messages, and all the others. */
+#define HOST_OPS(message, send)                                                                    \
+    {                                                                                              \
+        .struct_size = sizeof(struct weir_plugin_ops), .load = host_load, .unload = host_unload,   \
+        .worker_start = host_worker_start, .worker_stop = host_worker_stop,                        \
+        .on_request = host_on_request, .on_done = host_on_done, .on_open = host_on_open,           \
+        .on_message = (message), .on_send = (send), .on_drain = host_on_drain,                     \
+        .on_close = host_on_close                                                                  \
+    }
+
 const struct weir_plugin_ops *lua_host_ops(void)
 {
-    static const struct weir_plugin_ops ops = {.struct_size = sizeof ops,
-                                               .load = host_load,
-                                               .unload = host_unload,
-                                               .worker_start = host_worker_start,
-                                               .worker_stop = host_worker_stop,
-                                               .on_request = host_on_request,
-                                               .on_done = host_on_done,
-                                               .on_open = host_on_open,
-                                               .on_message = host_on_message,
-                                               .on_send = host_on_send,
-                                               .on_drain = host_on_drain,
-                                               .on_close = host_on_close};
+    static const struct weir_plugin_ops ops = HOST_OPS(host_on_message, host_on_send);
     return &ops;
+}
+
+const struct weir_plugin_ops *lua_host_ops_of(const void *self)
+{
+    static const struct weir_plugin_ops silent = HOST_OPS(NULL, NULL);
+    static const struct weir_plugin_ops reader = HOST_OPS(host_on_message, NULL);
+    static const struct weir_plugin_ops sender = HOST_OPS(NULL, host_on_send);
+    const struct lua_instance *instance = self;
+    bool reads =
+        instance_has(instance, CALLBACK_ON_MESSAGE) || instance_has(instance, CALLBACK_SERVE);
+    if (!instance_has(instance, CALLBACK_ON_SEND)) {
+        return reads ? &reader : &silent;
+    }
+    return reads ? lua_host_ops() : &sender;
 }

@@ -23,4 +23,9 @@ void lua_host_set_limits(const struct lua_limits *limits);
  */
 const struct weir_plugin_ops *lua_host_ops(void);
 
+/* The same without on_message and on_send where the file has neither them nor `serve`: a chain that
+ * knows need not put messages together for it. `self` is what worker_start has made, borrowed;
+ * static storage. Any thread. */
+const struct weir_plugin_ops *lua_host_ops_of(const void *self);
+
 #endif

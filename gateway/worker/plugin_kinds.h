@@ -10,10 +10,16 @@
  * thread. */
 const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugin);
 
+/* The callbacks that the plugin has as it stands in a chain, once its worker part has started:
+ * those, maybe without some that would do nothing. `self` is the worker part, borrowed. Any thread.
+ */
+const struct weir_plugin_ops *plugin_kinds_ops_of(const struct config_plugin *plugin,
+                                                  const void *self);
+
 struct upstreams;
 
-/* Hands what plugins need of the configuration to their hosts, before they are loaded: limits, and the
- * upstreams (borrowed for as long as the plugins are loaded). Control thread. */
+/* Hands what plugins need of the configuration to their hosts, before they are loaded: limits, and
+ * the upstreams (borrowed for as long as the plugins are loaded). Control thread. */
 void plugin_kinds_prepare(const struct config *config, struct upstreams *upstreams);
 
 #endif

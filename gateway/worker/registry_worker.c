@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "worker/plugin_kinds.h"
 #include "worker/registry_internal.h"
 
 enum {
@@ -70,7 +71,8 @@ static struct chain_link link_of(const struct worker_part *part, const struct co
     for (size_t i = 0; i < registry->plugin_count; i++) {
         const struct config_plugin *other = registry->plugins[i].config;
         if (registry_is_same_plugin(other, plugin)) {
-            return (struct chain_link){registry->plugins[i].ops, part->selves[i]};
+            void *self = part->selves[i];
+            return (struct chain_link){plugin_kinds_ops_of(other, self), self};
         }
     }
     WEIR_CHECK(0 && "every plugin of the configuration has been loaded");
