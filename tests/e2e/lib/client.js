@@ -129,4 +129,4 @@ function refused(url, { protocols = [], timeoutMs = 5000, ...options } = {}) {
   });
 }
 
-module.exports = { connect, refused };
+module.exports = { Client, connect, refused };

@@ -298,4 +298,4 @@ async function rawUpgrade(where, options = {}) {
   return connection;
 }
 
-module.exports = { rawConnect, rawExchange, rawRequest, rawUpgrade, upgradeHead };
+module.exports = { RawConnection, rawConnect, rawExchange, rawRequest, rawUpgrade, upgradeHead };
