@@ -150,12 +150,17 @@ void connection_session_closing(struct connection *connection, enum close_reason
     }
 }
 
+void connection_restart_clock(struct connection *connection)
+{
+    connection->since_ms = connection_now_ms(connection);
+    connection_schedule(connection);
+}
+
 void connection_hold_input(struct connection *connection, bool on)
 {
     if (connection->hold_input != on) {
         connection->hold_input = on;
-        connection->since_ms = connection_now_ms(connection);
-        connection_schedule(connection);
+        connection_restart_clock(connection);
         connection_sweep_later(connection);
     }
 }
@@ -167,8 +172,7 @@ void connection_pause_input(struct connection *connection, bool on)
     }
     connection->paused = on;
     if (connection->state == CONNECTION_REQUEST && !connection_is_queued(connection)) {
-        connection->since_ms = connection_now_ms(connection); /* body_timeout counts anew */
-        connection_schedule(connection);
+        connection_restart_clock(connection); /* body_timeout counts anew */
     }
     connection_sweep_later(connection);
 }

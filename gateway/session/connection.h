@@ -99,6 +99,9 @@ void connection_output_grew(struct connection *connection, bool full);
  * are kept, so that no answer to them is lost for want of room. */
 bool connection_keeps_up(struct connection *connection);
 
+/* What the state waits for may take its whole time again. */
+void connection_restart_clock(struct connection *connection);
+
 /* Sets the timer for whatever the state waits for. */
 void connection_schedule(struct connection *connection);
 

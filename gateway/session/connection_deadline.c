@@ -18,6 +18,20 @@ static uint64_t head_deadline(const struct connection *connection)
     return between ? http->idle_timeout_ms : http->header_timeout_ms;
 }
 
+static uint64_t request_patience(const struct connection *connection)
+{
+    const struct weir_request *request = connection->request;
+    uint64_t limit = connection->generation->config->http.body_timeout_ms;
+    if (request->switched) {
+        return 0; /* who has switched knows how long silence may be */
+    }
+    if (connection_is_queued(connection)) {
+        return limit;
+    }
+    /* A client that waits for 100 Continue does as it should: its silence is the handler's. */
+    return connection_wants_reading(connection) && !request_awaits_continue(request) ? limit : 0;
+}
+
 /* How long the state may stay without progress, in milliseconds; 0 for as long as it likes. */
 static uint64_t patience(const struct connection *connection)
 {
@@ -29,12 +43,7 @@ static uint64_t patience(const struct connection *connection)
         return connection->choked ? generation->config->http.body_timeout_ms
                                   : head_deadline(connection);
     case CONNECTION_REQUEST:
-        if (connection->request->switched) {
-            return 0; /* who has switched knows how long silence may be */
-        }
-        return connection_wants_reading(connection) || connection_is_queued(connection)
-                   ? generation->config->http.body_timeout_ms
-                   : 0;
+        return request_patience(connection);
     case CONNECTION_SESSION:
         return connection_is_queued(connection)
                    ? connection->request->route->config->websocket->write_timeout_ms

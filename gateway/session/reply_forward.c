@@ -81,6 +81,7 @@ enum weir_err request_reply_interim(struct weir_request *request, unsigned statu
     enum weir_err err = send_bare_head(request, &head);
     if (err == WEIR_OK && status == 100) {
         request->expects_continue = false; /* RFC 9110, section 10.1.1: the body comes now */
+        connection_restart_clock(request->connection);
     }
     return err;
 }

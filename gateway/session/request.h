@@ -76,7 +76,8 @@ void request_take_body(struct weir_request *request, unsigned seat);
 /* Stops (`on`) or goes on reading the body: back-pressure for on_body. */
 void request_pause_body(struct weir_request *request, bool on);
 
-/* How the body comes, for who forwards it. With a length, it is at least one byte. */
+/* How the body comes, for who forwards it. A length is that of the whole body, however much of it
+ * has come, and at least one byte. */
 enum request_framing {
     REQUEST_NO_BODY,
     REQUEST_LENGTH,
@@ -131,7 +132,8 @@ void request_reply_end(struct weir_request *request);
 void request_reply_end_trailers(struct weir_request *request, struct span lines);
 
 /* Cuts a response that was begun and cannot be completed, so that the client sees that it is not
- * whole. */
+ * whole: what was sent of a framed one (by length or chunks) still arrives; one that only the end
+ * of the connection would end, or a pipe, ends with a reset. Does nothing for a complete one. */
 void request_reply_abort(struct weir_request *request, enum close_reason reason);
 
 /* The head of a response that comes from a backend. */
@@ -157,7 +159,10 @@ WEIR_MUST enum weir_err request_reply_interim(struct weir_request *request, unsi
 /* Answers 101 with exactly these fields (Upgrade and Connection among them), and from then on the
  * connection is a pipe: every byte from the client comes to on_body of `seat` (`last` when the
  * client ends its direction), request_reply_body sends bytes as they are, request_reply_end ends
- * our direction, and the request is over when both have ended. No body_timeout applies. */
+ * our direction, and the request is over when both have ended. The directions do not wait for each
+ * other, and no body_timeout applies. Bytes that came early follow at the end of the turn. Errors
+ * as request_reply_start; WEIR_EINVAL too for another status, while the request's own body has not
+ * come whole, and for HTTP/1.0. */
 WEIR_MUST enum weir_err request_switch(struct weir_request *request, unsigned seat,
                                        const struct reply_head *head);
 
@@ -169,8 +174,9 @@ bool request_check_upgrade(struct weir_request *request);
 
 /* What the 101 will say, to be called before the verdict WEIR_ACCEPT: `subprotocol` in place of
  * what the route's list would give (it must be one that the client has offered; empty: none), and
- * fields of its own. Copies. WEIR_EINVAL: the subprotocol was not offered, or a field cannot stand
- * there. */
+ * fields of its own. Copies; the last call counts. Date and Server are passed over, as the 101 has
+ * the gateway's. WEIR_EINVAL: the subprotocol was not offered, or a field cannot stand there, since
+ * it is malformed or the gateway's to send (Upgrade, Connection, framing, Sec-WebSocket-*). */
 WEIR_MUST enum weir_err request_prepare_accept(struct weir_request *request,
                                                struct span subprotocol,
                                                const struct reply_field *fields, size_t count);

@@ -19,8 +19,7 @@ void request_take_body(struct weir_request *request, unsigned seat)
 void request_want_body(struct weir_request *request, unsigned seat)
 {
     request_take_body(request, seat);
-    if (!request->ended && request->expects_continue && !request->body_done &&
-        request_is_unanswered(request)) {
+    if (!request->ended && request_awaits_continue(request)) {
         /* RFC 9110, section 10.1.1 */
         request->expects_continue = false;
         enum weir_err err = output_write(request->connection, SPAN("HTTP/1.1 100 Continue\r\n\r\n"),
@@ -47,6 +46,11 @@ enum request_framing request_framing(const struct weir_request *request, uint64_
     }
     *length = request->bytes_in + request->body.left;
     return *length > 0 ? REQUEST_LENGTH : REQUEST_NO_BODY;
+}
+
+bool request_awaits_continue(const struct weir_request *request)
+{
+    return request->expects_continue && !request->body_done && request_is_unanswered(request);
 }
 
 void request_watch_client(struct weir_request *request)

@@ -130,6 +130,9 @@ bool request_needs_client(const struct weir_request *request);
 enum close_reason request_done_reason(const struct weir_request *request);
 enum close_reason request_lost_reason(const struct weir_request *request);
 
+/* Whether the client waits to be told to send its body. */
+bool request_awaits_continue(const struct weir_request *request);
+
 /* Whether no part of the response has been sent yet. */
 bool request_is_unanswered(const struct weir_request *request);
 

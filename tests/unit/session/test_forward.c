@@ -255,7 +255,8 @@ static void test_interim_responses_come_first(void **state)
     struct reply_field link = {SPAN("Link"), SPAN("</a.css>")};
     assert_int_equal(request_reply_interim(request, 103, &link, 1), WEIR_OK);
     turns(f);
-    assert_string_equal(received(&f->clients[0]), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+    assert_string_equal(received(&f->clients[0]),
+                        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
     assert_int_equal(request_reply_interim(request, 102, NULL, 0), WEIR_OK);
     assert_int_equal(request_reply(request, 200, NULL, 0, SPAN("done")), WEIR_OK);
     assert_int_equal(request_reply_interim(request, 102, NULL, 0), WEIR_OK); /* left out */
@@ -323,6 +324,20 @@ static void test_continue_comes_from_the_backend(void **state)
     client_says(f, &f->clients[0], "hello" GET_HEAD); /* the body is read before the next one */
     assert_int_equal(f->plugs[2].request != NULL, true);
     assert_false(f->clients[0].ended);
+}
+
+static void test_client_that_waits_for_continue_is_not_late(void **state)
+{
+    struct fixture *f = *state;
+    struct client *client = &f->clients[0];
+    struct weir_request *request = taking(f, EXPECT_HEAD);
+    pass_ms(f, 3 * f->config.http.body_timeout_ms);
+    assert_string_equal(received(client), "");
+    assert_int_equal(request_reply_interim(request, 100, NULL, 0), WEIR_OK);
+    pass_ms(f, f->config.http.body_timeout_ms / 2);
+    assert_string_equal(received(client), "HTTP/1.1 100 Continue\r\n\r\n");
+    pass_ms(f, f->config.http.body_timeout_ms);
+    assert_true(contains(received(client), "HTTP/1.1 408 "));
 }
 
 static void test_answer_in_place_of_continue_ends_the_connection(void **state)
@@ -491,6 +506,7 @@ int main(void)
         FORWARD_TEST(test_what_is_not_interim_is_refused),
         FORWARD_TEST(test_old_client_gets_no_interim_response),
         FORWARD_TEST(test_continue_comes_from_the_backend),
+        FORWARD_TEST(test_client_that_waits_for_continue_is_not_late),
         FORWARD_TEST(test_answer_in_place_of_continue_ends_the_connection),
         FORWARD_TEST(test_client_that_did_not_wait_keeps_its_connection),
         FORWARD_TEST(test_chunked_response_that_is_cut_has_no_last_chunk),
