@@ -25,10 +25,10 @@ const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugi
     return NULL;
 }
 
-const struct weir_plugin_ops *plugin_kinds_ops_of(const struct config_plugin *plugin,
+const struct weir_plugin_ops *plugin_kinds_ops_of(const struct weir_plugin_ops *loaded,
                                                   const void *self)
 {
-    return plugin->kind == CONFIG_PLUGIN_LUA ? lua_host_ops_of(self) : plugin_kinds_ops(plugin);
+    return loaded == lua_host_ops() ? lua_host_ops_of(self) : loaded;
 }
 
 void plugin_kinds_prepare(const struct config *config, struct upstreams *upstreams)

@@ -10,10 +10,10 @@
  * thread. */
 const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugin);
 
-/* The callbacks that the plugin has as it stands in a chain, once its worker part has started:
- * those, maybe without some that would do nothing. `self` is the worker part, borrowed. Any thread.
- */
-const struct weir_plugin_ops *plugin_kinds_ops_of(const struct config_plugin *plugin,
+/* The callbacks of a plugin that was loaded with `loaded` as it stands in a chain, once its worker
+ * part has started: those, maybe without some that would do nothing. `self` is the worker part,
+ * borrowed. Any thread. */
+const struct weir_plugin_ops *plugin_kinds_ops_of(const struct weir_plugin_ops *loaded,
                                                   const void *self);
 
 struct upstreams;

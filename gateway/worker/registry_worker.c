@@ -72,7 +72,7 @@ static struct chain_link link_of(const struct worker_part *part, const struct co
         const struct config_plugin *other = registry->plugins[i].config;
         if (registry_is_same_plugin(other, plugin)) {
             void *self = part->selves[i];
-            return (struct chain_link){plugin_kinds_ops_of(other, self), self};
+            return (struct chain_link){plugin_kinds_ops_of(registry->plugins[i].ops, self), self};
         }
     }
     WEIR_CHECK(0 && "every plugin of the configuration has been loaded");
