@@ -115,17 +115,17 @@ async function readHead(c) {
 }
 
 // The 101 for that request; `fields` are more lines of it, `behind` bytes that leave with it.
-function acceptUpgrade(c, request, fields = [], behind = Buffer.alloc(0)) {
+function upgradeAnswer(request, fields = [], behind = Buffer.alloc(0)) {
   const digest = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
   const lines = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${digest}`, ...fields];
-  c.send(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), behind]));
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), behind]);
 }
 
 // Reads an upgrade and accepts it; the connection, with `request`.
 async function nextUpgraded(backend, fields = [], behind = undefined) {
   const c = await backend.next();
   c.request = await readHead(c);
-  acceptUpgrade(c, c.request, fields, behind);
+  c.send(upgradeAnswer(c.request, fields, behind));
   return c;
 }
 
@@ -164,4 +164,4 @@ async function pair(weir, backend, { raw = false, fields, behind, ...options } =
   return [await coming, session];
 }
 
-module.exports = { startForward, wsBackend, rawBackend, nextUpgraded, readHead, acceptUpgrade, pair };
+module.exports = { startForward, wsBackend, rawBackend, nextUpgraded, readHead, upgradeAnswer, pair };
