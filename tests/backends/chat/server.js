@@ -5,6 +5,7 @@
 //   HOST            the address to listen on (all)
 //   SERVER_NAME     what this server calls itself (the host's name)
 //   REDIS_URL       redis://HOST:PORT, which joins the rooms of all servers; without it each has its own
+//   REDIS_ADAPTER   pubsub (the default), or streams, with which a session recovers on any server
 //   PING_INTERVAL, PING_TIMEOUT   of socket.io, in milliseconds (25000, 20000)
 //
 // It says "NAME listens on port N" when it serves, and ends in order on SIGTERM and SIGINT.
@@ -91,6 +92,17 @@ function onConnection(io, socket) {
     replier(reply)({ server: name, room: left });
   });
 
+  // How many are in the room, on all servers.
+  socket.on('count', async (room, reply) => {
+    const wanted = short(room, MAX_NAME);
+    try {
+      const sockets = wanted ? await io.in(wanted).fetchSockets() : [];
+      replier(reply)({ server: name, count: sockets.length });
+    } catch (error) {
+      replier(reply)({ server: name, error: error.message });
+    }
+  });
+
   // To all in the room, on whichever server they are, the one who says it included.
   socket.on('say', (message, reply) => {
     const { room, from, text } = message || {};
@@ -118,19 +130,6 @@ function onConnection(io, socket) {
 
 // --- Redis: rooms across servers -----------------------------------------------------------------
 
-// Waits for both links, since what is published before would be lost. Later they come back by themselves.
-async function redisAdapter(url) {
-  const Redis = require('ioredis');
-  const { createAdapter } = require('@socket.io/redis-adapter');
-  const publisher = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null });
-  const subscriber = publisher.duplicate();
-  for (const link of [publisher, subscriber]) {
-    link.on('error', (error) => console.error(`${name}: redis: ${error.message}`));
-  }
-  await Promise.all([publisher, subscriber].map(connected));
-  return { adapter: createAdapter(publisher, subscriber), links: [publisher, subscriber] };
-}
-
 // The first attempt may come before Redis listens; the client goes on trying, and then it is ready.
 function connected(link) {
   return new Promise((resolve) => {
@@ -139,13 +138,32 @@ function connected(link) {
   });
 }
 
+// Waits for the links, since what is published before would be lost. Later they come back by themselves.
+async function connectRedis(url) {
+  const Redis = require('ioredis');
+  const first = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null });
+  const links = [first, first.duplicate()];
+  for (const link of links) {
+    link.on('error', (error) => console.error(`${name}: redis: ${error.message}`));
+  }
+  await Promise.all(links.map(connected));
+  return links;
+}
+
+function adapterOver(links) {
+  if (env.REDIS_ADAPTER === 'streams') {
+    return require('@socket.io/redis-streams-adapter').createAdapter(links[0]);
+  }
+  return require('@socket.io/redis-adapter').createAdapter(...links);
+}
+
 // --- the start and the end -----------------------------------------------------------------------
 
 async function main() {
-  const redis = env.REDIS_URL ? await redisAdapter(env.REDIS_URL) : null;
+  const links = env.REDIS_URL ? await connectRedis(env.REDIS_URL) : [];
   const server = http.createServer(answer);
   const io = new Server(server, {
-    adapter: redis?.adapter,
+    adapter: links.length > 0 ? adapterOver(links) : undefined,
     connectionStateRecovery: { maxDisconnectionDuration: 120000 },
     pingInterval: Number(env.PING_INTERVAL || 25000),
     pingTimeout: Number(env.PING_TIMEOUT || 20000),
@@ -163,7 +181,7 @@ async function main() {
     if (!ending) {
       ending = true;
       await io.close();
-      redis?.links.forEach((link) => link.disconnect());
+      links.forEach((link) => link.disconnect());
     }
   };
   process.on('SIGTERM', end);
