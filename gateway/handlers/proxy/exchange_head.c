@@ -161,6 +161,7 @@ static void become_tunnel(struct exchange *exchange, const struct http_response 
     }
     struct backend *backend = exchange->backend;
     exchange->backend = NULL;
+    exchange->bytes_received -= early.size; /* the tunnel counts them */
     exchange_leave(exchange);
     tunnel_start(tunnel, backend, early);
 }
