@@ -109,7 +109,8 @@ static const struct config_key proxy_handler_keys[] = {
      .min = 10,
      .max = DAY,
      .doc = "A server that sends nothing of its response, or takes nothing of a request, for so "
-            "long has failed: 504, or a cut where the response has begun."},
+            "long has failed: 504, or a cut where the response has begun. In a session, a server "
+            "that takes nothing of what waits for it for so long is lost."},
     {.name = "idle_timeout",
      .type = KEY_DURATION,
      .offset = offsetof(struct keys_proxy_handler, idle_timeout_ms),

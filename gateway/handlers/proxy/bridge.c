@@ -60,12 +60,14 @@ void bridge_unpause(struct bridge *bridge)
     }
 }
 
-/* The backend has taken bytes, or has been found to be cut. */
+/* The backend may have taken bytes, or has been found to be cut. */
 static void output_moved(struct bridge *bridge)
 {
     const struct stream *stream = &bridge->backend->stream;
-    bridge->heard_ms = loop_now_ms(worker_loop(bridge->worker)); /* who takes bytes is alive */
-    bridge->pinged_ms = 0;
+    if (bridge_queue_moved(bridge)) {
+        bridge->heard_ms = loop_now_ms(worker_loop(bridge->worker)); /* who takes bytes is alive */
+        bridge->pinged_ms = 0;
+    }
     if (stream_is_broken(stream)) {
         bridge->unwritable = true;
     }

@@ -102,33 +102,99 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-uint64_t bridge_keep_alive(struct bridge *bridge)
+static uint64_t now_ms(const struct bridge *bridge)
+{
+    return loop_now_ms(worker_loop(bridge->worker));
+}
+
+/* Milliseconds from `now` to a time that may have passed, at least 1, since 0 is never. */
+static uint64_t until(uint64_t time, uint64_t now)
+{
+    return time > now ? time - now : 1;
+}
+
+/* When to look at the backend next: for a ping that is due, or its pong, or a queue that does not
+ * move; in milliseconds from `now`, 0 for never. */
+static uint64_t next_look(const struct bridge *bridge, uint64_t now)
+{
+    const struct proxy_settings *settings = bridge->settings;
+    uint64_t next = settings->ping_interval_ms;
+    if (next > 0 && !bridge->behind) {
+        bool waits = bridge->pinged_ms != 0;
+        uint64_t since = waits ? bridge->pinged_ms : bridge->heard_ms;
+        bool for_pong = waits && settings->ping_timeout_ms != 0;
+        /* An answer does not move the timer, so the look for it must not come after the next ping.
+         */
+        next = for_pong ? sooner(until(since + settings->ping_timeout_ms, now), next)
+                        : until(since + next, now);
+    }
+    if (bridge->moved_ms != 0) {
+        uint64_t stuck = until(bridge->moved_ms + settings->read_timeout_ms, now);
+        next = next > 0 ? sooner(next, stuck) : stuck;
+    }
+    return next;
+}
+
+static void look_after_pings(struct bridge *bridge, uint64_t now)
 {
     const struct proxy_settings *settings = bridge->settings;
     uint64_t interval = settings->ping_interval_ms;
     uint64_t timeout = settings->ping_timeout_ms;
-    uint64_t now = loop_now_ms(worker_loop(bridge->worker));
     if (interval == 0 || bridge->behind) {
         /* While we do not read, silence proves nothing. */
         bridge->heard_ms = now;
         bridge->pinged_ms = 0;
-        return interval;
+    } else if (bridge->pinged_ms != 0 && timeout != 0) {
+        if (now >= bridge->pinged_ms + timeout) {
+            bridge_fail(bridge, GOING_AWAY_CODE, WEIR_CLOSE_BACKEND_TIMEOUT, "no answer to a ping");
+        }
+    } else if (now >= (bridge->pinged_ms != 0 ? bridge->pinged_ms : bridge->heard_ms) + interval) {
+        if (bridge_takes_data(bridge)) {
+            bridge_send_frame(bridge, WS_FIN | WS_PING, NULL, 0);
+        }
+        bridge->pinged_ms = now;
     }
-    if (bridge->pinged_ms != 0 && timeout != 0 && now >= bridge->pinged_ms + timeout) {
-        bridge_fail(bridge, GOING_AWAY_CODE, WEIR_CLOSE_BACKEND_TIMEOUT, "no answer to a ping");
-        return 0;
+}
+
+uint64_t bridge_keep_alive(struct bridge *bridge)
+{
+    uint64_t now = now_ms(bridge);
+    if (bridge->moved_ms != 0 && now >= bridge->moved_ms + bridge->settings->read_timeout_ms) {
+        bridge_fail(bridge, GOING_AWAY_CODE, WEIR_CLOSE_BACKEND_TIMEOUT,
+                    "takes nothing of what is sent to it");
+    } else {
+        look_after_pings(bridge, now);
     }
-    if (bridge->pinged_ms != 0 && timeout != 0) {
-        return sooner(bridge->pinged_ms + timeout - now, interval);
+    return bridge->close_sent || bridge->backend == NULL ? 0 : next_look(bridge, now);
+}
+
+void bridge_queue_grew(struct bridge *bridge)
+{
+    size_t queued = stream_queued(&bridge->backend->stream);
+    bridge->queue_mark = queued;
+    if (bridge->close_sent) {
+        return; /* what is left has close_timeout */
     }
-    uint64_t due = (bridge->pinged_ms != 0 ? bridge->pinged_ms : bridge->heard_ms) + interval;
-    if (now < due) {
-        return due - now;
+    if (bridge->moved_ms == 0) {
+        uint64_t now = now_ms(bridge);
+        bridge->moved_ms = now;
+        backend_set_timeout(bridge->backend, next_look(bridge, now));
     }
-    if (bridge_takes_data(bridge)) {
-        bridge_send_frame(bridge, WS_FIN | WS_PING, NULL, 0);
+    if (!bridge->paused && bridge->session != NULL && queued > BRIDGE_QUEUE_HIGH) {
+        bridge->paused = true;
+        session_pause(bridge->session, true);
     }
-    bridge->pinged_ms = now;
-    /* An answer does not move the timer, so the look for it must not come after the next ping. */
-    return timeout != 0 ? sooner(timeout, interval) : interval;
+}
+
+bool bridge_queue_moved(struct bridge *bridge)
+{
+    size_t queued = stream_queued(&bridge->backend->stream);
+    bool moved = queued < bridge->queue_mark;
+    bridge->queue_mark = queued;
+    if (queued == 0) {
+        bridge->moved_ms = 0;
+    } else if (moved && bridge->moved_ms != 0) {
+        bridge->moved_ms = now_ms(bridge);
+    }
+    return moved;
 }

@@ -62,10 +62,8 @@ static void sent(struct stream *stream, enum weir_err err)
     if (err != WEIR_OK) {
         bridge->unwritable = true;
         bridge_update_reading(bridge); /* the end is found by reading, behind what still came */
-    } else if (!bridge->paused && !bridge->close_sent && bridge->session != NULL &&
-               stream_queued(stream) > BRIDGE_QUEUE_HIGH) {
-        bridge->paused = true;
-        session_pause(bridge->session, true);
+    } else if (stream_queued(stream) > 0) {
+        bridge_queue_grew(bridge);
     }
 }
 

@@ -41,6 +41,8 @@ struct bridge {
     struct blob *outgoing; /* of the client: under way, to be compressed when complete */
     uint64_t heard_ms;     /* when the backend last sent or took anything */
     uint64_t pinged_ms;    /* when the ping that is unanswered was sent; 0 for none */
+    uint64_t moved_ms;     /* when the queue to the backend last moved; 0 while it is empty */
+    size_t queue_mark;     /* its size then, and with what has come since */
     struct loop_retired retired;
     unsigned seat;
     uint8_t parked_kind;  /* enum weir_kind */
@@ -109,9 +111,17 @@ void bridge_out_read(struct bridge *bridge);
 
 /* --- bridge_close.c --- */
 
-/* Looks after pings to the backend; returns when to look again, in milliseconds from now, 0 for
- * never. */
+/* Looks after pings to the backend, and after one that takes nothing; returns when to look again,
+ * in milliseconds from now, 0 for never. */
 uint64_t bridge_keep_alive(struct bridge *bridge);
+
+/* The queue to the backend is not empty. Who finds it so after a write says it, and what has become
+ * of it is looked at when read_timeout is over. It may come from within a write to somebody else's
+ * stream. */
+void bridge_queue_grew(struct bridge *bridge);
+
+/* The queue has been tried again. True: some of it has gone. */
+bool bridge_queue_moved(struct bridge *bridge);
 
 /* Sends a close frame of that code (1005: without one) to the backend, whose part of the close
  * handshake, and end of the connection, have close_timeout from now. */

@@ -49,7 +49,7 @@ struct proxy_settings {
     enum proxy_forwarded forwarded;
     struct header_changes request_headers;
     struct header_changes response_headers;
-    uint64_t read_timeout_ms; /* without a byte of a response, or of a request's body taken */
+    uint64_t read_timeout_ms; /* without a byte of a response, or of what waits for it taken */
     uint64_t idle_timeout_ms; /* of a tunnel: without a byte either way */
     uint64_t max_head_size;   /* bytes of a backend's response head */
 

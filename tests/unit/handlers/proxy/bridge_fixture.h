@@ -505,6 +505,7 @@ static inline int fixture_make(void **state)
     f->request.websocket.compression = (struct config_compression){.level = 6, .min_size = 16};
     f->settings = (struct proxy_settings){
         .max_message_size = 1 << 20,
+        .read_timeout_ms = 60000,
         .close_timeout_ms = 5000,
         .lost_code = 1014,
     };

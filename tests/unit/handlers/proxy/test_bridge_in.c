@@ -196,6 +196,107 @@ static void test_lets_the_client_go_on_when_the_backend_it_waits_for_closes(void
     expect_told(f, "resume close(BACKEND,1005,) ");
 }
 
+/* --- a backend that takes nothing --- */
+
+/* The timer of the backend is due, and the backend still takes nothing. */
+static void time_out_unread(struct fixture *f)
+{
+    assert_true(f->timeout_ms > 0);
+    loop_skip_ms(f->worker.loop, f->timeout_ms);
+    f->timeout_ms = 0;
+    turn(f);
+    f->backend.ops->timed_out(&f->backend);
+    turn(f);
+}
+
+static void take_some(struct fixture *f)
+{
+    size_t before = stream_queued(&f->backend.stream);
+    while (stream_queued(&f->backend.stream) == before) {
+        assert_int_equal(buffer_reserve(&f->in, 4096), WEIR_OK);
+        assert_true(recv(f->fd, f->in.data, 4096, 0) > 0);
+        turn(f);
+    }
+}
+
+static void test_gives_up_a_backend_that_takes_nothing_without_pings_too(void **state)
+{
+    struct fixture *f = *state;
+    open_bridge(f);
+    fill(f, BRIDGE_QUEUE_HIGH);
+    expect_told(f, "pause ");
+    assert_int_equal(f->timeout_ms, 60000);
+    time_out_unread(f);
+    expect_told(f, "resume close(BACKEND_TIMEOUT,1014,the backend was silent for too long) ");
+    assert_int_equal(f->timeout_ms, 5000);
+    time_out_unread(f);
+    assert_int_equal(f->closes, 1);
+}
+
+static void test_gives_up_a_backend_that_leaves_a_few_bytes_in_the_queue(void **state)
+{
+    struct fixture *f = *state;
+    open_bridge(f);
+    fill(f, 0);
+    expect_told(f, "");
+    time_out_unread(f);
+    expect_told(f, "close(BACKEND_TIMEOUT,1014,the backend was silent for too long) ");
+}
+
+static void test_gives_up_a_backend_that_talks_and_takes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    open_bridge(f);
+    fill(f, BRIDGE_QUEUE_HIGH);
+    loop_skip_ms(f->worker.loop, 59999);
+    turn(f);
+    backend_sends(f, "\x81\x02hi", 4);
+    turn(f);
+    turn(f);
+    expect_told(f, "pause text[hi] ");
+    f->timeout_ms = 1;
+    time_out_unread(f);
+    expect_told(f, "resume close(BACKEND_TIMEOUT,1014,the backend was silent for too long) ");
+}
+
+static void test_believes_in_a_backend_whose_queue_moves(void **state)
+{
+    struct fixture *f = *state;
+    open_bridge(f);
+    fill(f, BRIDGE_QUEUE_HIGH);
+    loop_skip_ms(f->worker.loop, 50000);
+    turn(f);
+    unsigned set = f->timeouts_set;
+    take_some(f);
+    assert_int_equal(f->timeouts_set, set); /* the timer is not moved, but looks again */
+    f->timeout_ms = 10000;
+    time_out_unread(f);
+    assert_int_equal(f->timeout_ms, 50000);
+    expect_told(f, "pause ");
+    turns(f);
+    expect_told(f, "resume ");
+    time_out_unread(f);
+    assert_int_equal(f->timeout_ms, 0); /* nothing is left to look for */
+    fill(f, 0);
+    assert_int_equal(f->timeout_ms, 60000);
+    expect_told(f, "");
+}
+
+static void test_looks_for_pings_and_for_the_queue_by_one_timer(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.ping_interval_ms = 50000;
+    open_bridge(f);
+    loop_skip_ms(f->worker.loop, 20000);
+    turn(f);
+    fill(f, 0);
+    assert_int_equal(f->timeout_ms, 30000);
+    time_out_unread(f); /* a ping, which nobody takes */
+    assert_int_equal(f->timeout_ms, 30000);
+    time_out_unread(f);
+    expect_told(f, "close(BACKEND_TIMEOUT,1014,the backend was silent for too long) ");
+}
+
 /* --- compression --- */
 
 #define LONG_TEXT "a text that is long enough, long enough, long enough to be compressed"
@@ -300,6 +401,11 @@ int main(void)
         TEST(test_pauses_the_client_while_the_backend_is_behind),
         TEST(test_lets_the_client_go_on_when_the_backend_it_waits_for_is_lost),
         TEST(test_lets_the_client_go_on_when_the_backend_it_waits_for_closes),
+        TEST(test_gives_up_a_backend_that_takes_nothing_without_pings_too),
+        TEST(test_gives_up_a_backend_that_leaves_a_few_bytes_in_the_queue),
+        TEST(test_gives_up_a_backend_that_talks_and_takes_nothing),
+        TEST(test_believes_in_a_backend_whose_queue_moves),
+        TEST(test_looks_for_pings_and_for_the_queue_by_one_timer),
         TEST(test_compresses_what_is_worth_it_where_that_was_agreed),
         TEST(test_compresses_from_min_size_on),
         TEST(test_puts_pieces_together_to_compress_them),
