@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,10 @@ enum {
     SKEW_MS = 1000
 };
 
-/* --- addresses --- */
+/* --- addresses ---
+ * A sockaddr_storage is filled and read by copies of what it holds: seen through a pointer to
+ * another struct, the compiler may take it for something else that has not changed (C11,
+ * section 6.5). */
 
 static int compare(const void *left, const void *right)
 {
@@ -26,12 +30,11 @@ static int compare(const void *left, const void *right)
     if (a->address.ss_family != b->address.ss_family) {
         return a->address.ss_family == AF_INET ? -1 : 1;
     }
-    if (a->address.ss_family == AF_INET) {
-        return memcmp(&((const struct sockaddr_in *)&a->address)->sin_addr,
-                      &((const struct sockaddr_in *)&b->address)->sin_addr, sizeof(struct in_addr));
-    }
-    return memcmp(&((const struct sockaddr_in6 *)&a->address)->sin6_addr,
-                  &((const struct sockaddr_in6 *)&b->address)->sin6_addr, sizeof(struct in6_addr));
+    bool ipv4 = a->address.ss_family == AF_INET;
+    size_t at =
+        ipv4 ? offsetof(struct sockaddr_in, sin_addr) : offsetof(struct sockaddr_in6, sin6_addr);
+    size_t size = ipv4 ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+    return memcmp((const char *)&a->address + at, (const char *)&b->address + at, size);
 }
 
 static void add(struct resolver_query *query, const struct resolver_address *address)
@@ -49,20 +52,18 @@ static void add(struct resolver_query *query, const struct resolver_address *add
 static void add_ipv4(struct resolver_query *query, const void *bytes)
 {
     struct resolver_address address = {.size = sizeof(struct sockaddr_in)};
-    struct sockaddr_in *where = (struct sockaddr_in *)&address.address;
-    where->sin_family = AF_INET;
-    where->sin_port = htons(query->port);
-    memcpy(&where->sin_addr, bytes, sizeof where->sin_addr);
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(query->port)};
+    memcpy(&ipv4.sin_addr, bytes, sizeof ipv4.sin_addr);
+    memcpy(&address.address, &ipv4, sizeof ipv4);
     add(query, &address);
 }
 
 static void add_ipv6(struct resolver_query *query, const void *bytes)
 {
     struct resolver_address address = {.size = sizeof(struct sockaddr_in6)};
-    struct sockaddr_in6 *where = (struct sockaddr_in6 *)&address.address;
-    where->sin6_family = AF_INET6;
-    where->sin6_port = htons(query->port);
-    memcpy(&where->sin6_addr, bytes, sizeof where->sin6_addr);
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(query->port)};
+    memcpy(&ipv6.sin6_addr, bytes, sizeof ipv6.sin6_addr);
+    memcpy(&address.address, &ipv6, sizeof ipv6);
     add(query, &address);
 }
 

@@ -30,9 +30,8 @@ enum {
 static void text_of_unix(const struct sockaddr *address, socklen_t size,
                          char out[SERVER_ADDRESS_BYTES])
 {
-    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)address;
-    size_t path_max = size - offsetof(struct sockaddr_un, sun_path);
-    snprintf(out, SERVER_ADDRESS_BYTES, "unix:%.*s", (int)path_max, un->sun_path);
+    size_t at = offsetof(struct sockaddr_un, sun_path);
+    snprintf(out, SERVER_ADDRESS_BYTES, "unix:%.*s", (int)(size - at), (const char *)address + at);
 }
 
 static void text_of_address(const struct sockaddr *address, socklen_t size,
@@ -44,15 +43,17 @@ static void text_of_address(const struct sockaddr *address, socklen_t size,
         return;
     }
     if (address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+        struct sockaddr_in6 v6;
+        memcpy(&v6, address, sizeof v6);
         ip.family = IP_V6;
-        ip.port = ntohs(v6->sin6_port);
-        memcpy(ip.bytes, &v6->sin6_addr, 16);
+        ip.port = ntohs(v6.sin6_port);
+        memcpy(ip.bytes, &v6.sin6_addr, 16);
     } else {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof v4);
         ip.family = IP_V4;
-        ip.port = ntohs(v4->sin_port);
-        memcpy(ip.bytes, &v4->sin_addr, 4);
+        ip.port = ntohs(v4.sin_port);
+        memcpy(ip.bytes, &v4.sin_addr, 4);
     }
     _Static_assert(SERVER_ADDRESS_BYTES >= (int)IP_ADDRESS_TEXT_BYTES, "an address fits");
     ip_address_format(&ip, true, out);

@@ -14,33 +14,36 @@ static enum weir_err refuse(const char **why, const char *words)
     return WEIR_EINVAL;
 }
 
+/* A copy: written through a pointer to another struct, a sockaddr_storage may look unchanged to its
+ * readers (C11, section 6.5). */
+static void take(const void *address, size_t size, struct server_address *out)
+{
+    memcpy(&out->address, address, size);
+    out->address_size = (socklen_t)size;
+}
+
 static enum weir_err parse_unix(const char *path, struct server_address *out, const char **why)
 {
-    struct sockaddr_un *un = (struct sockaddr_un *)(void *)&out->address;
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
     size_t size = strlen(path);
-    if (size == 0 || size >= sizeof un->sun_path) {
+    if (size == 0 || size >= sizeof un.sun_path) {
         return refuse(why, "the path of a unix socket has 1 to 107 bytes");
     }
-    un->sun_family = AF_UNIX;
-    memcpy(un->sun_path, path, size + 1);
-    out->address_size = (socklen_t)sizeof *un;
+    memcpy(un.sun_path, path, size + 1);
+    take(&un, sizeof un, out);
     return WEIR_OK;
 }
 
 static void take_ip(const struct ip_address *ip, struct server_address *out)
 {
     if (ip->family == IP_V4) {
-        struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&out->address;
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(ip->port);
-        memcpy(&v4->sin_addr, ip->bytes, 4);
-        out->address_size = (socklen_t)sizeof *v4;
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(ip->port)};
+        memcpy(&v4.sin_addr, ip->bytes, 4);
+        take(&v4, sizeof v4, out);
     } else {
-        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&out->address;
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(ip->port);
-        memcpy(&v6->sin6_addr, ip->bytes, 16);
-        out->address_size = (socklen_t)sizeof *v6;
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(ip->port)};
+        memcpy(&v6.sin6_addr, ip->bytes, 16);
+        take(&v6, sizeof v6, out);
     }
 }
 
