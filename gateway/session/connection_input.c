@@ -149,6 +149,20 @@ static bool read_direct(struct connection *connection, bool *more)
     return true;
 }
 
+/* Lets the handler of a pipe read the client by its own means, where it does. */
+static bool read_pulled(struct connection *connection)
+{
+    enum weir_err err = WEIR_OK;
+    if (connection->state != CONNECTION_REQUEST || connection->kept != NULL ||
+        !request_pulls(connection->request, &err)) {
+        return false;
+    }
+    if (err != WEIR_OK && err != WEIR_AGAIN) {
+        connection_input_ended(connection, err);
+    }
+    return true;
+}
+
 static size_t read_size(const struct connection *connection)
 {
     if (connection->session != NULL) {
@@ -194,6 +208,8 @@ void connection_input_read(struct connection *connection)
          round++) {
         if (connection->state == CONNECTION_PROXY_HEADER) {
             connection_read_proxy_header(connection);
+        } else if (read_pulled(connection)) {
+            more = false;
         } else if (!read_direct(connection, &more)) {
             more = read_buffered(connection);
         }

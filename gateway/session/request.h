@@ -131,6 +131,26 @@ void request_reply_end(struct weir_request *request);
  * the caller. They are left out where the body is not chunked. */
 void request_reply_end_trailers(struct weir_request *request, struct span lines);
 
+/* --- the bytes of a pipe, moved past the program (net/splicer.h) --- */
+
+struct stream;
+
+/* The client's stream of a request that has switched, with nothing of ours left in the cork; NULL
+ * when the client has gone. Borrowed for the callback. */
+struct stream *request_pipe_stream(struct weir_request *request);
+
+/* `bytes` were given to that stream: counts them. `*full` tells, as request_reply_body, but already
+ * when anything has to wait: what is moved next could not overtake it. */
+void request_pipe_moved(struct weir_request *request, size_t bytes, bool *full);
+
+/* Takes `*got` bytes from the client, whose end on_body still tells of. Results as stream_read; one
+ * that takes itself off and returns WEIR_AGAIN lets on_body go on. */
+typedef enum weir_err (*request_pull_fn)(void *context, struct stream *client, size_t *got);
+
+/* From now on `pull` reads from the client of a request that has switched, in place of on_body;
+ * NULL: on_body again. Not to be called for a request without an upstream record. */
+void request_pull(struct weir_request *request, request_pull_fn pull, void *context);
+
 /* Cuts a response that was begun and cannot be completed, so that the client sees that it is not
  * whole: what was sent of a framed one (by length or chunks) still arrives; one that only the end
  * of the connection would end, or a pipe, ends with a reset. Does nothing for a complete one. */

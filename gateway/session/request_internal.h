@@ -28,6 +28,8 @@ struct request_extra {
     struct blob *trailers;        /* of the body: field lines */
     struct blob *accept_fields;   /* for the 101, as lines */
     struct text_part subprotocol; /* for the 101, in the client's own field */
+    request_pull_fn pull; /* reads the client of a pipe; NULL: on_body gets its bytes */
+    void *pull_context;
     bool accept_prepared;
     bool has_upstream;
     struct request_upstream upstream;
@@ -113,6 +115,9 @@ void request_walk(struct weir_request *request);
  * may be dead after. */
 void request_input(struct weir_request *request, const uint8_t *bytes, size_t size,
                    size_t *consumed);
+
+/* Lets who pulls read the client, where somebody does; `*err` is what came of it. */
+bool request_pulls(struct weir_request *request, enum weir_err *err);
 
 /* The client has ended its direction of a request that has switched. */
 void request_pipe_ended(struct weir_request *request);

@@ -8,6 +8,7 @@
 struct compression_scratch;
 struct cork;
 struct loop;
+struct splicer;
 struct upstream_worker;
 struct weir_worker;
 
@@ -23,6 +24,7 @@ unsigned worker_count(const struct weir_worker *worker);
 struct cork *worker_cork(struct weir_worker *worker);
 uint8_t *worker_read_buffer(struct weir_worker *worker, size_t *size);
 struct compression_scratch *worker_compression(struct weir_worker *worker);
+struct splicer *worker_splicer(struct weir_worker *worker);
 struct upstream_worker *worker_upstreams(struct weir_worker *worker);
 
 #endif

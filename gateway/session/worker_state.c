@@ -12,6 +12,7 @@ enum weir_err worker_state_init(struct weir_worker *worker)
     worker->wheel = wheel_new(worker->loop, connection_timer_fired);
     worker->read_buffer = malloc(WORKER_READ_BYTES);
     worker->cork.data = malloc(CORK_BYTES);
+    worker->splicer = (struct splicer){-1, -1};
     if (worker->wheel == NULL || worker->read_buffer == NULL || worker->cork.data == NULL) {
         return WEIR_ENOMEM;
     }
@@ -24,6 +25,7 @@ void worker_state_destroy(struct weir_worker *worker)
     wheel_free(&worker->wheel);
     free(worker->read_buffer);
     free(worker->cork.data);
+    splicer_close(&worker->splicer);
     buffer_free(&worker->reply);
     compression_scratch_free(&worker->compression);
 }
@@ -67,6 +69,11 @@ uint8_t *worker_read_buffer(struct weir_worker *worker, size_t *size)
 struct compression_scratch *worker_compression(struct weir_worker *worker)
 {
     return &worker->compression;
+}
+
+struct splicer *worker_splicer(struct weir_worker *worker)
+{
+    return &worker->splicer;
 }
 
 struct upstream_worker *worker_upstreams(struct weir_worker *worker)

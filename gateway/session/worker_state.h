@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "net/cork.h"
 #include "net/loop.h"
+#include "net/splicer.h"
 #include "net/wheel.h"
 #include "proto/http_head.h"
 #include "session/compression.h"
@@ -42,6 +43,7 @@ struct weir_worker {
     uint8_t
         *read_buffer; /* WORKER_READ_BYTES; nothing stays in it between two connections' turns */
     struct cork cork;
+    struct splicer splicer;
     struct compression_scratch compression;
     struct http_head head;     /* of the request that is being parsed */
     struct buffer reply;       /* of the response head that is being written */
