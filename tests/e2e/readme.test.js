@@ -2,13 +2,13 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const https = require('node:https');
 const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
-const { startWeir, runWeir, root } = require('./lib/weir');
+const { startWeir, runWeir, freePort, waitFor, root } = require('./lib/weir');
 const { connect } = require('./lib/client');
 
 const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8');
@@ -98,6 +98,67 @@ test('a handler that fails closes its session with 1011 and leaves the others', 
   await other.close();
 });
 
+// A command of the README on another port, from the repository's root, as its reader would run it.
+async function startPython(t, command, port) {
+  const [program, ...args] = replaceOnce(command, ' 8000 ', ` ${port} `).split(' ');
+  const child = spawn(program, args, { cwd: root, stdio: 'ignore' });
+  const gone = new Promise((resolve) => child.once('close', resolve));
+  const stop = () => {
+    child.kill('SIGKILL');
+    return gone;
+  };
+  t.after(stop);
+  await waitFor(async () => (await fetch(`http://127.0.0.1:${port}/`).catch(() => null))?.ok, { what: 'Python' });
+  return stop;
+}
+
+// The commands for the backends, the configuration, and a gateway in front of backends on other ports.
+async function firstBackend(t) {
+  const [backends, gateway] = blocks('Your first backend', 'sh').map((block) => block.text.trim().split('\n'));
+  const yaml = onlyBlock('Your first backend', 'yaml');
+  assert.deepEqual(gateway, [`scripts/run.sh -c ${fileOf(yaml)}`]);
+  assert.deepEqual(backends.slice(1), ['scripts/run.sh']);
+  const shipped = fs.readFileSync(path.join(root, 'conf/weir.yaml'), 'utf8');
+  const echo = await startWeir(t, ({ address }) =>
+    replaceOnce(shipped, '0.0.0.0:5000', address)
+      .replace('static: www', `static: ${root}/www`)
+      .replace('plugin_path: [plugins]', `plugin_path: [${root}/plugins]`));
+  const port = await freePort();
+  const weir = await startWeir(t, ({ address }) =>
+    replaceOnce(replaceOnce(replaceOnce(yaml.text, '127.0.0.1:5080', address), '127.0.0.1:8000', `127.0.0.1:${port}`),
+      '127.0.0.1:5000', `127.0.0.1:${echo.port}`));
+  return { weir, echo, port, python: backends[0] };
+}
+
+test('the first backend is reached by plain HTTP, and 502 tells when it is not there', async (t) => {
+  if (spawnSync('python3', ['--version']).status !== 0) {
+    t.skip('there is no python3');
+    return;
+  }
+  const { weir, port, python } = await firstBackend(t);
+  assert.equal((await fetch(weir.http('/'))).status, 502);
+  const stop = await startPython(t, python, port);
+  const page = await fetch(weir.http('/'));
+  assert.match(page.headers.get('server'), /Python/);
+  assert.equal(await page.text(), fs.readFileSync(path.join(root, 'www/index.html'), 'utf8'));
+  await stop();
+  assert.equal((await fetch(weir.http('/'))).status, 502);
+  await startPython(t, python, port);
+  assert.equal((await fetch(weir.http('/'))).status, 200);
+});
+
+test('the first backend echoes through the proxy and through the tunnel that the README names', async (t) => {
+  const { weir } = await firstBackend(t);
+  const urls = [...readme.matchAll(/`ws:\/\/localhost:5080(\/[\w/]+)`/g)].map((match) => match[1]);
+  assert.equal(urls.length, 2);
+  for (const url of urls) {
+    const client = await connect(weir.ws(url));
+    await client.send(`by ${url}`);
+    assert.equal((await client.next()).text, `by ${url}`);
+    await client.close();
+  }
+});
+
 test('a certificate of dev-cert.sh and conf/tls.yaml serve the page and the echo over TLS', async (t) => {
   assert.match(onlyBlock('TLS', 'sh').text, /^scripts\/dev-cert\.sh\nscripts\/run\.sh -c conf\/tls\.yaml\n$/);
   const made = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-cert-'));
@@ -126,6 +187,7 @@ test('a certificate of dev-cert.sh and conf/tls.yaml serve the page and the echo
 
 test('every command of the README names a script and a configuration that exist', () => {
   const created = new Set(Object.keys(firstHandler().files).concat(fileOf(firstHandler().yaml)));
+  created.add(fileOf(onlyBlock('Your first backend', 'yaml')));
   const commands = [...readme.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap((match) => match[1].trim().split('\n'));
   assert.ok(commands.length >= 5);
   for (const command of commands) {
@@ -133,7 +195,7 @@ test('every command of the README names a script and a configuration that exist'
     if (program.startsWith('scripts/')) {
       fs.accessSync(path.join(root, program), fs.constants.X_OK);
     } else {
-      assert.equal(command, 'docker compose up');
+      assert.match(command, /^(docker compose up|python3 -m http\.server .*)$/);
     }
     for (const file of args.filter((arg) => arg.includes('/') && !created.has(arg))) {
       assert.ok(fs.existsSync(path.join(root, file)), `${command}: ${file} does not exist`);
