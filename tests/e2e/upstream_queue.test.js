@@ -154,7 +154,7 @@ test('a server that is `down` by configuration gets nothing until an operator sa
   assert.equal((await weir.server(a)).state, 'down');
   const answer = await weir.setState(a, 'up');
   assert.deepEqual(JSON.parse(answer.body), { upstream: 'app', server: a, state: 'up', changed: 1 });
-  await weir.waitForLog(new RegExp(`upstream_admin: 127\\.0\\.0\\.1 sets ${a} to up`));
+  await weir.waitForLog(new RegExp(`upstream_admin 127\\.0\\.0\\.1 sets ${a} to up`));
   assert.deepEqual(tally(await askMany(weir, '/', 4)), { a: 2, b: 2 });
 });
 

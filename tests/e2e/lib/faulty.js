@@ -32,6 +32,7 @@ class Peer {
     this.received = Buffer.alloc(0); // behind the head
     this.head = null;
     this.onData = () => {}; // called when more than the head has come
+    this.onEnd = () => socket.end(); // the gateway has ended its direction
     this.gone = new Promise((resolve) => socket.once('close', resolve));
     this.ended = new Promise((resolve) => {
       socket.once('end', resolve);
@@ -74,6 +75,7 @@ function takeConnection(backend, socket) {
   backend.peers.add(peer);
   socket.on('close', () => backend.peers.delete(peer));
   socket.on('error', () => {}); // the faults are the test's own
+  socket.on('end', () => peer.onEnd());
   socket.on('data', (bytes) => {
     peer.received = Buffer.concat([peer.received, bytes]);
     if (peer.head !== null) {
