@@ -92,7 +92,8 @@ static const struct config_key sticky_keys[] = {
      .fallback = "lax",
      .words = words_same_site,
      .doc = "From which sites' pages the cookie is sent along. `none`, for pages of other sites, "
-            "needs TLS: browsers take it only with `Secure`."},
+            "is of use only where clients come by TLS, to Weir or to a trusted proxy that says so "
+            "(`X-Forwarded-Proto`): browsers take it only with `Secure`."},
     {.name = "learn",
      .type = KEY_WORD,
      .offset = offsetof(struct config_sticky, learn),
