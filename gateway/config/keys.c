@@ -230,7 +230,8 @@ static const struct config_key http_keys[] = {
      .type = KEY_TEXTS,
      .offset = offsetof(struct config_http, trusted_proxies),
      .format = &format_block,
-     .doc = "Addresses and CIDR blocks of proxies whose `X-Forwarded-For` is believed.",
+     .doc = "Addresses and CIDR blocks of proxies that are believed what they say of the client: "
+            "its address (`X-Forwarded-For`), and towards servers its scheme and host.",
      .example = "[10.0.0.0/8]"},
 };
 

@@ -90,8 +90,9 @@ static const struct config_key proxy_handler_keys[] = {
      .fallback = "both",
      .words = words_forwarded,
      .doc = "Which fields tell the server about the client: `x-forwarded` is `X-Forwarded-For`, "
-            "`-Proto` and `-Host`; `forwarded` is `Forwarded` (RFC 7239). `off` passes on what the "
-            "client sent."},
+            "`-Proto` and `-Host`; `forwarded` is `Forwarded` (RFC 7239). What a proxy of "
+            "`http.trusted_proxies` has said in them is kept and continued; what anybody else has "
+            "said is taken away. `off` passes on what came, whoever sent it."},
     {.name = "request_headers",
      .type = KEY_SECTION,
      .offset = offsetof(struct keys_proxy_handler, request_headers),

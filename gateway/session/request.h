@@ -32,6 +32,14 @@ unsigned request_http_minor(const struct weir_request *request);
 const char *request_remote(const struct weir_request *request);
 unsigned request_remote_port(const struct weir_request *request);
 
+/* Who we speak with, a proxy or the client (or who a PROXY header names); borrowed for the
+ * request's life. */
+struct ip_address;
+const struct ip_address *request_peer(const struct weir_request *request);
+
+/* Whether that is one of http.trusted_proxies, so that what it says of the client is believed. */
+bool request_is_trusted(const struct weir_request *request);
+
 /* The subject of the client's certificate as one line (RFC 2253), "" without one. */
 const char *request_client_subject(const struct weir_request *request);
 

@@ -55,6 +55,18 @@ unsigned request_remote_port(const struct weir_request *request)
     return request->remote_port;
 }
 
+const struct ip_address *request_peer(const struct weir_request *request)
+{
+    return &request->connection->remote;
+}
+
+bool request_is_trusted(const struct weir_request *request)
+{
+    const struct generation *generation = request->connection->generation;
+    return ip_block_any_contains(generation->trusted_proxies, generation->trusted_proxy_count,
+                                 &request->connection->remote);
+}
+
 const char *request_client_subject(const struct weir_request *request)
 {
     return request->client_subject != NULL ? request->client_subject : "";

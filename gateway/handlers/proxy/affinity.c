@@ -4,9 +4,8 @@
  * dial.c's to replace. Where memory is out, a request goes without its wish. */
 #include "handlers/proxy/affinity.h"
 
-#include <string.h>
-
 #include "handlers/proxy/affinity_internal.h"
+#include "handlers/proxy/client_fields.h"
 #include "proto/http_cookie.h"
 #include "proto/uri.h"
 #include "session/request.h"
@@ -111,8 +110,7 @@ void affinity_cookie(const struct proxy *proxy, const struct weir_request *reque
     if (value.data != NULL && sticky_cookie_read(proxy->upstream, value) == server->id) {
         return;
     }
-    const char *scheme = request_scheme(request);
-    bool secure = strcmp(scheme, "https") == 0 || strcmp(scheme, "wss") == 0;
+    bool secure = client_fields_secure(request);
     size_t before = out->size;
     if (sticky_cookie_write(proxy->upstream, server, secure, out) != WEIR_OK) {
         out->size = before; /* without the cookie the client is served none the less */

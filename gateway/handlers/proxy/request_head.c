@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "handlers/proxy/bridge.h"
+#include "handlers/proxy/client_fields.h"
 #include "handlers/proxy/header_changes.h"
 #include "handlers/proxy/request_target.h"
 #include "proto/http_fields.h"
-#include "proto/http_forwarded.h"
 #include "proto/http_hop.h"
 #include "proto/http_write.h"
 #include "session/request.h"
@@ -21,6 +21,7 @@ struct head {
     const struct weir_request *request;
     enum exchange_kind kind;
     struct buffer *out;
+    struct client_fields client;
     size_t field_count;
     struct http_field fields[HTTP_FIELDS_MAX]; /* the client's */
 };
@@ -35,50 +36,17 @@ static void read_fields(struct head *head)
     }
 }
 
-static bool writes_x_forwarded(const struct proxy_settings *settings)
-{
-    return settings->forwarded == PROXY_FORWARDED_X || settings->forwarded == PROXY_FORWARDED_BOTH;
-}
-
-static bool writes_forwarded(const struct proxy_settings *settings)
-{
-    return settings->forwarded == PROXY_FORWARDED_RFC ||
-           settings->forwarded == PROXY_FORWARDED_BOTH;
-}
-
-static bool is_any(struct span name, const char *const *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (span_equal_nocase(name, span_of(names[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Fields of the client's that this head has anew. */
 static bool is_own(const struct head *head, struct span name)
 {
-    static const char *const ALWAYS[] = {"Host", "Content-Length"};
-    static const char *const X[] = {"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"};
-    if (is_any(name, ALWAYS, 2)) {
+    if (span_equal_nocase(name, SPAN("Host")) || span_equal_nocase(name, SPAN("Content-Length"))) {
         return true;
     }
     if (name.size > 14 && head->kind == EXCHANGE_SESSION &&
         span_equal_nocase((struct span){name.data, 14}, SPAN("Sec-WebSocket-"))) {
         return true; /* the handshake with the backend is the bridge's own */
     }
-    return (writes_x_forwarded(head->settings) && is_any(name, X, 3)) ||
-           (writes_forwarded(head->settings) && span_equal_nocase(name, SPAN("Forwarded")));
-}
-
-/* Writes a field of the proxy's own, unless the settings take it away or set it. */
-static enum weir_err put(struct head *head, struct span name, struct span value)
-{
-    if (header_changes_hide(&head->settings->request_headers, name)) {
-        return WEIR_OK;
-    }
-    return http_write_field(head->out, name, value);
+    return client_fields_own(&head->client, name);
 }
 
 /* --- the request line and Host --- */
@@ -147,74 +115,6 @@ static enum weir_err write_changes(struct head *head)
     return err;
 }
 
-/* --- who the client is --- */
-
-/* Appends the values of all fields of that name, each with ", " behind it: several fields are one
- * list (RFC 9110, section 5.3). */
-static enum weir_err join(const struct head *head, struct span name, struct buffer *out)
-{
-    enum weir_err err = WEIR_OK;
-    for (size_t i = 0; i < head->field_count && err == WEIR_OK; i++) {
-        struct span value = head->fields[i].value;
-        if (value.size > 0 && span_equal_nocase(head->fields[i].name, name)) {
-            err = buffer_append(out, value);
-            if (err == WEIR_OK) {
-                err = buffer_append(out, SPAN(", "));
-            }
-        }
-    }
-    return err;
-}
-
-static enum weir_err write_x_forwarded(struct head *head)
-{
-    struct buffer list = {0};
-    struct span host = request_host(head->request);
-    enum weir_err err = join(head, SPAN("X-Forwarded-For"), &list);
-    if (err == WEIR_OK) {
-        err = buffer_append(&list, span_of(request_remote(head->request)));
-    }
-    if (err == WEIR_OK) {
-        err = put(head, SPAN("X-Forwarded-For"), buffer_span(&list));
-    }
-    buffer_free(&list);
-    if (err == WEIR_OK) {
-        err = put(head, SPAN("X-Forwarded-Proto"), span_of(request_scheme(head->request)));
-    }
-    if (err == WEIR_OK && host.size > 0) {
-        err = put(head, SPAN("X-Forwarded-Host"), host);
-    }
-    return err;
-}
-
-static enum weir_err write_rfc_forwarded(struct head *head)
-{
-    struct buffer list = {0};
-    enum weir_err err = join(head, SPAN("Forwarded"), &list);
-    if (err == WEIR_OK) {
-        err = http_forwarded_write(&list, span_of(request_remote(head->request)),
-                                   request_host(head->request),
-                                   span_of(request_scheme(head->request)));
-    }
-    if (err == WEIR_OK) {
-        err = put(head, SPAN("Forwarded"), buffer_span(&list));
-    }
-    buffer_free(&list);
-    return err;
-}
-
-static enum weir_err write_client(struct head *head)
-{
-    enum weir_err err = WEIR_OK;
-    if (writes_x_forwarded(head->settings)) {
-        err = write_x_forwarded(head);
-    }
-    if (err == WEIR_OK && writes_forwarded(head->settings)) {
-        err = write_rfc_forwarded(head);
-    }
-    return err;
-}
-
 /* --- fields of this hop --- */
 
 static enum weir_err write_framing(struct head *head)
@@ -277,7 +177,7 @@ static enum weir_err write_fields(struct head *head, const struct upstream_serve
         err = write_passing(head);
     }
     if (err == WEIR_OK) {
-        err = write_client(head);
+        err = client_fields_write(&head->client, head->out);
     }
     if (err == WEIR_OK) {
         err = write_changes(head);
@@ -299,6 +199,7 @@ enum weir_err request_head_write(const struct proxy_settings *settings,
     head.kind = kind;
     head.out = out;
     read_fields(&head);
+    head.client = (struct client_fields){settings, request, head.fields, head.field_count};
     enum weir_err err = write_line(&head);
     if (err == WEIR_OK) {
         err = write_fields(&head, server, bridge);

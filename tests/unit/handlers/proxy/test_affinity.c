@@ -24,6 +24,7 @@ struct weir_request {
     const char *query;
     const char *remote;
     const char *scheme;
+    bool trusted;                    /* it comes from a trusted proxy */
     const char *headers[2 * FIELDS]; /* names and values in turn, NULL at the end */
 };
 
@@ -59,6 +60,23 @@ struct span request_query(const struct weir_request *asked)
 const char *request_remote(const struct weir_request *asked)
 {
     return asked->remote;
+}
+
+struct span request_host(const struct weir_request *asked)
+{
+    (void)asked;
+    return SPAN("example.com");
+}
+
+const struct ip_address *request_peer(const struct weir_request *asked)
+{
+    (void)asked;
+    return NULL; /* nobody asks for it here */
+}
+
+bool request_is_trusted(const struct weir_request *asked)
+{
+    return asked->trusted;
 }
 
 const char *request_scheme(const struct weir_request *asked)
@@ -320,6 +338,22 @@ static void test_the_cookie_is_secure_where_the_client_came_by_tls(void **state)
     assert_set_cookie("cookie=s4");
 }
 
+static void test_the_cookie_is_secure_where_a_trusted_proxy_speaks_tls(void **state)
+{
+    (void)state;
+    use_cookie();
+    request.headers[0] = "X-Forwarded-Proto";
+    request.headers[1] = "https";
+    assert_set_cookie("cookie=s4");
+    request.trusted = true;
+    assert_set_cookie("cookie=s4; Secure");
+    request.headers[1] = "HTTPS, http";
+    assert_set_cookie("cookie=s4; Secure");
+    request.headers[1] = "http";
+    request.scheme = "https";
+    assert_set_cookie("cookie=s4");
+}
+
 static void test_no_cookie_is_set_where_none_is_configured(void **state)
 {
     (void)state;
@@ -551,6 +585,7 @@ int main(void)
         CASE(test_a_learned_id_names_the_server),
         CASE(test_a_cookie_is_set_where_the_client_has_none_for_that_server),
         CASE(test_the_cookie_is_secure_where_the_client_came_by_tls),
+        CASE(test_the_cookie_is_secure_where_a_trusted_proxy_speaks_tls),
         CASE(test_no_cookie_is_set_where_none_is_configured),
         CASE(test_the_sid_of_a_first_answer_is_learned_however_it_is_cut),
         CASE(test_the_token_of_a_negotiation_is_learned_however_it_is_cut),

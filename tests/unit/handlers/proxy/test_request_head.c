@@ -11,6 +11,7 @@
 
 #include "handlers/proxy/bridge.h"
 #include "handlers/proxy/request_head.h"
+#include "proto/ip_address.h"
 #include "session/request.h"
 
 enum {
@@ -24,6 +25,7 @@ struct weir_request {
     const char *host;
     const char *scheme;
     const char *remote;
+    bool trusted;                       /* it comes from 10.0.0.9, which is a trusted proxy */
     const char *fields[2 * FIELDS_MAX]; /* names and values in turn, NULL at the end */
     enum request_framing framing;
     uint64_t length;
@@ -58,6 +60,19 @@ const char *request_scheme(const struct weir_request *r)
 const char *request_remote(const struct weir_request *r)
 {
     return r->remote;
+}
+
+bool request_is_trusted(const struct weir_request *r)
+{
+    return r->trusted;
+}
+
+const struct ip_address *request_peer(const struct weir_request *r)
+{
+    static struct ip_address peer;
+    struct span text = span_of(r->trusted ? "10.0.0.9" : r->remote);
+    assert_int_equal(ip_address_parse(text, &peer), WEIR_OK);
+    return &peer;
 }
 
 size_t request_header_count(const struct weir_request *r)
@@ -279,15 +294,52 @@ static void test_says_that_a_body_is_empty_only_where_the_client_did(void **stat
 
 /* --- who the client is --- */
 
-static void test_appends_the_client_to_the_list_of_forwarders(void **state)
+/* Whoever takes the first of a list must not read what a client has made up. */
+static void test_passes_nothing_on_that_an_untrusted_client_says_of_itself(void **state)
 {
     (void)state;
     settings.forwarded = PROXY_FORWARDED_X;
     request.scheme = "https";
     FIELDS("X-Forwarded-For", "198.51.100.1, unknown", "X", "y", "x-forwarded-for", "10.0.0.1",
-           "X-Forwarded-For", "", "X-Forwarded-Proto", "gopher", "X-Forwarded-Host", "evil");
+           "X-Forwarded-Proto", "gopher", "X-Forwarded-Host", "evil", "Forwarded", "for=evil");
+    expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nX: y\nX-Forwarded-For: 192.0.2.7\n"
+           "X-Forwarded-Proto: https\nX-Forwarded-Host: example.com\n");
+    settings.forwarded = PROXY_FORWARDED_RFC;
     expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nX: y\n"
-           "X-Forwarded-For: 198.51.100.1, unknown, 10.0.0.1, 192.0.2.7\n"
+           "Forwarded: for=192.0.2.7;host=example.com;proto=https\n");
+}
+
+static void test_continues_the_list_of_a_trusted_proxy_and_keeps_its_words(void **state)
+{
+    (void)state;
+    settings.forwarded = PROXY_FORWARDED_X;
+    request.trusted = true;
+    request.remote = "198.51.100.1";
+    FIELDS("X-Forwarded-For", "8.8.8.8, 198.51.100.1", "X", "y", "x-forwarded-for", "10.0.0.1",
+           "X-Forwarded-For", "", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "shop.example",
+           "Forwarded", "for=them");
+    expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nX: y\nForwarded: for=them\n"
+           "X-Forwarded-For: 8.8.8.8, 198.51.100.1, 10.0.0.1, 10.0.0.9\n"
+           "X-Forwarded-Proto: https\nX-Forwarded-Host: shop.example\n");
+}
+
+static void test_says_what_a_trusted_proxy_has_left_unsaid(void **state)
+{
+    (void)state;
+    settings.forwarded = PROXY_FORWARDED_X;
+    request.trusted = true;
+    FIELDS("X-Forwarded-Proto", "", "X-Forwarded-For", "");
+    expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nX-Forwarded-For: 10.0.0.9\n"
+           "X-Forwarded-Proto: http\nX-Forwarded-Host: example.com\n");
+}
+
+static void test_lets_connection_take_away_no_word_of_a_trusted_proxy(void **state)
+{
+    (void)state;
+    settings.forwarded = PROXY_FORWARDED_X;
+    request.trusted = true;
+    FIELDS("Connection", "X-Forwarded-Proto", "X-Forwarded-Proto", "https");
+    expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nX-Forwarded-For: 10.0.0.9\n"
            "X-Forwarded-Proto: https\nX-Forwarded-Host: example.com\n");
 }
 
@@ -296,9 +348,26 @@ static void test_writes_forwarded(void **state)
     (void)state;
     settings.forwarded = PROXY_FORWARDED_RFC;
     request.remote = "2001:db8::7";
-    FIELDS("Forwarded", "for=198.51.100.1", "X-Forwarded-For", "198.51.100.1");
+    expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nAccept: */*\n"
+           "Forwarded: for=\"[2001:db8::7]\";host=example.com;proto=http\n");
+    request.trusted = true;
+    FIELDS("Forwarded", "for=198.51.100.1;proto=https", "X-Forwarded-For", "198.51.100.1",
+           "forwarded", "for=10.0.0.1");
     expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nX-Forwarded-For: 198.51.100.1\n"
-           "Forwarded: for=198.51.100.1, for=\"[2001:db8::7]\";host=example.com;proto=http\n");
+           "Forwarded: for=198.51.100.1;proto=https, for=10.0.0.1, "
+           "for=10.0.0.9;host=example.com;proto=http\n");
+}
+
+static void test_begins_forwarded_with_what_x_forwarded_fields_of_a_trusted_proxy_say(void **state)
+{
+    (void)state;
+    settings.forwarded = PROXY_FORWARDED_RFC;
+    request.remote = "198.51.100.1";
+    request.trusted = true;
+    FIELDS("X-Forwarded-Proto", "https, http", "X-Forwarded-Host", "shop.example:8443");
+    expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nX-Forwarded-Proto: https, http\n"
+           "X-Forwarded-Host: shop.example:8443\n"
+           "Forwarded: for=198.51.100.1;host=\"shop.example:8443\";proto=https\n");
 }
 
 static void test_writes_both_or_neither(void **state)
@@ -405,8 +474,12 @@ int main(void)
         TEST(test_does_not_let_connection_take_away_what_the_proxy_writes),
         TEST(test_repeats_the_framing),
         TEST(test_says_that_a_body_is_empty_only_where_the_client_did),
-        TEST(test_appends_the_client_to_the_list_of_forwarders),
+        TEST(test_passes_nothing_on_that_an_untrusted_client_says_of_itself),
+        TEST(test_continues_the_list_of_a_trusted_proxy_and_keeps_its_words),
+        TEST(test_says_what_a_trusted_proxy_has_left_unsaid),
+        TEST(test_lets_connection_take_away_no_word_of_a_trusted_proxy),
         TEST(test_writes_forwarded),
+        TEST(test_begins_forwarded_with_what_x_forwarded_fields_of_a_trusted_proxy_say),
         TEST(test_writes_both_or_neither),
         TEST(test_changes_fields_as_the_settings_say),
         TEST(test_changes_its_own_fields_too),
