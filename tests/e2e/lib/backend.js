@@ -9,6 +9,8 @@
 //   backend.connections        // how many have been accepted
 //   backend.answer = other;    // from the next request on
 //
+//   const weir = await startProxy(t, backend.address, { handler: { strip_prefix: '/api' } });
+//
 // One connection's requests are answered one after the other. What of a body the answer did not read is read,
 // and thrown away, before the next request.
 'use strict';
@@ -19,6 +21,7 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const tls = require('node:tls');
+const { startWeir } = require('./weir');
 
 // Pulls bytes from a socket; nothing is read that nobody asked for, beyond one chunk.
 class Reader {
@@ -54,6 +57,15 @@ class Reader {
         return null;
       }
     }
+  }
+
+  // A line of a body's framing.
+  async line() {
+    const text = await this.until('\r\n');
+    if (text === null) {
+      throw new Error('the connection ended within a body');
+    }
+    return text;
   }
 
   // At least one byte and at most `size`.
@@ -107,14 +119,14 @@ class Request {
 
   async *#chunks() {
     for (;;) {
-      const size = parseInt(await this.reader.until('\r\n'), 16);
+      const size = parseInt(await this.reader.line(), 16);
       if (size === 0) {
         break;
       }
       yield* this.#counted(size);
-      await this.reader.until('\r\n');
+      await this.reader.line();
     }
-    for (let line = await this.reader.until('\r\n'); line !== ''; line = await this.reader.until('\r\n')) {
+    for (let line = await this.reader.line(); line !== ''; line = await this.reader.line()) {
       this.trailers.push(fieldOf(line));
     }
   }
@@ -190,4 +202,27 @@ async function startBackend(t, respond, { unix = false, tls: secure = null } = {
   return backend;
 }
 
-module.exports = { startBackend, answer };
+// A gateway with one worker that forwards everything to `addresses`. `upstream`, `handler`, `route`: further keys of the
+// YAML; `routes`: routes before that one; `listen`: a function from what startWeir gives to a list of listeners.
+function startProxy(t, addresses, { upstream = {}, handler = {}, route = {}, routes = [], http = {}, listen, ...options } = {}) {
+  const listeners = listen || (({ address }) => [{ address }]);
+  return startWeir(
+    t,
+    (given) =>
+      JSON.stringify(
+        {
+          workers: 1,
+          log_level: 'info',
+          listen: listeners(given),
+          http,
+          upstreams: { backend: { servers: [].concat(addresses), ...upstream } },
+          routes: [...routes, { path: '/', ...route, handler: { proxy: 'backend', ...handler } }],
+        },
+        null,
+        2,
+      ),
+    options,
+  );
+}
+
+module.exports = { startBackend, startProxy, answer };
