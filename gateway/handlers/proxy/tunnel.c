@@ -331,7 +331,7 @@ static void timed_out(struct backend *backend)
     if (silent < limit) {
         backend_set_timeout(backend, limit - silent);
     } else {
-        cut(tunnel, WEIR_CLOSE_BACKEND_TIMEOUT);
+        cut(tunnel, WEIR_CLOSE_TUNNEL_IDLE);
     }
 }
 

@@ -18,6 +18,7 @@ static void test_each_reason_tells_who_ended_it(void **state)
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_ABORTED), "client");
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_HANDLER), "gateway");
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_DROPPED), "gateway");
+    assert_string_equal(close_reason_closed_by(WEIR_CLOSE_TUNNEL_IDLE), "gateway");
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_BACKEND), "backend");
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_BACKEND_LOST), "backend");
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_BACKEND_PROTOCOL), "backend");

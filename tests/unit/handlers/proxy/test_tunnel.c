@@ -147,6 +147,8 @@ static void test_ends_an_idle_tunnel(void **state)
     pass_backend_ms(1300);
     assert_true(client->ended);
     assert_true(px.ends[0].ended);
+    assert_string_equal(px.f->ending.words, "no byte either way within idle_timeout");
+    assert_string_equal(px.f->ending.closed_by, "gateway");
 }
 
 static size_t push(int fd, size_t most)
