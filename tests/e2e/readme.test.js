@@ -195,7 +195,7 @@ test('every command of the README names a script and a configuration that exist'
     if (program.startsWith('scripts/')) {
       fs.accessSync(path.join(root, program), fs.constants.X_OK);
     } else {
-      assert.match(command, /^(docker compose up|python3 -m http\.server .*)$/);
+      assert.match(command, /^(docker compose up( --scale chat=3)?|python3 -m http\.server .*)$/);
     }
     for (const file of args.filter((arg) => arg.includes('/') && !created.has(arg))) {
       assert.ok(fs.existsSync(path.join(root, file)), `${command}: ${file} does not exist`);
