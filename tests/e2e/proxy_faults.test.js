@@ -322,8 +322,8 @@ const CUT_BODIES = {
   'the last chunk without its end': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n', 'end', 'the backend was lost'],
   'chunks, and a reset': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n', 'reset', 'the backend was lost'],
   'chunks, and silence': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n', 'silence', 'the backend was silent for too long'],
-  'a chunk with a bad size': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n', 'silence', 'the backend broke the WebSocket protocol'],
-  'a chunk longer than its size': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello!!\r\n0\r\n\r\n', 'silence', 'the backend broke the WebSocket protocol'],
+  'a chunk with a bad size': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n', 'silence', 'the backend sent a malformed body'],
+  'a chunk longer than its size': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello!!\r\n0\r\n\r\n', 'silence', 'the backend sent a malformed body'],
   'a body that ends with the connection, and a reset': ['HTTP/1.1 200 OK\r\n\r\nhello', 'reset', 'the backend was lost'],
   'a body that ends with the connection, and silence': ['HTTP/1.1 200 OK\r\n\r\nhello', 'silence', 'the backend was silent for too long'],
 };

@@ -79,7 +79,7 @@ static void take_chunks(struct exchange *exchange, struct span bytes)
             return;
         }
         if (err != WEIR_OK) {
-            exchange_abort(exchange, WEIR_CLOSE_BACKEND_PROTOCOL);
+            exchange_abort(exchange, WEIR_CLOSE_BACKEND_BODY);
             return;
         }
         bytes = span_from(bytes, consumed);

@@ -22,6 +22,7 @@ static void test_each_reason_tells_who_ended_it(void **state)
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_BACKEND), "backend");
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_BACKEND_LOST), "backend");
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_BACKEND_PROTOCOL), "backend");
+    assert_string_equal(close_reason_closed_by(WEIR_CLOSE_BACKEND_BODY), "backend");
     assert_string_equal(close_reason_closed_by(WEIR_CLOSE_BACKEND_TIMEOUT), "backend");
 }
 
