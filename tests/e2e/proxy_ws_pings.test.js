@@ -108,6 +108,15 @@ test('ws on both sides: pings of both intervals are answered, and the session li
   assert.equal((await session.closed).code, 1000);
 });
 
+test('a backend that takes nothing for read_timeout is lost, without pings too', async (t) => {
+  const backend = await rawBackend(t);
+  const weir = await startForward(t, backend, { websocket: { max_message_size: '64MiB' }, proxy: { ping_interval: 'off', read_timeout: '300ms' } });
+  const [client, b] = await pair(weir, backend);
+  b.pause();
+  client.socket.send(Buffer.alloc(32 * 1024 * 1024)); // more than the kernel's buffers take
+  assert.deepEqual(await client.closed, { code: 1014, reason: 'the backend was silent for too long' });
+});
+
 test('a client that answers no ping is closed with 1001, and the backend told', async (t) => {
   const backend = await rawBackend(t);
   const weir = await startForward(t, backend, { websocket: { keep_alive_interval: '100ms', keep_alive_timeout: '200ms' } });
