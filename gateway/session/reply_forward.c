@@ -65,11 +65,9 @@ static enum weir_err send_bare_head(struct weir_request *request, const struct r
                           : err;
 }
 
-enum weir_err request_reply_interim(struct weir_request *request, unsigned status,
-                                    const struct reply_field *fields, size_t count)
+enum weir_err request_reply_interim(struct weir_request *request, const struct reply_head *head)
 {
-    struct reply_head head = {.status = status, .fields = fields, .count = count};
-    if (status < 100 || status > 199 || status == 101) {
+    if (head->status < 100 || head->status > 199 || head->status == 101) {
         return WEIR_EINVAL;
     }
     if (request->ended || request->connection->state == CONNECTION_DEAD) {
@@ -78,8 +76,8 @@ enum weir_err request_reply_interim(struct weir_request *request, unsigned statu
     if (request->minor == 0 || !request_is_unanswered(request)) {
         return WEIR_OK;
     }
-    enum weir_err err = send_bare_head(request, &head);
-    if (err == WEIR_OK && status == 100) {
+    enum weir_err err = send_bare_head(request, head);
+    if (err == WEIR_OK && head->status == 100) {
         request->expects_continue = false; /* RFC 9110, section 10.1.1: the body comes now */
         connection_restart_clock(request->connection);
     }

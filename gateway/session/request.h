@@ -179,10 +179,11 @@ struct reply_head {
 WEIR_MUST enum weir_err request_forward_start(struct weir_request *request,
                                               const struct reply_head *head);
 
-/* Passes on an interim response (1xx but 101). Left out for HTTP/1.0 clients (RFC 9110, section
- * 15.2), and once the final one has begun. After a 100 the client's body is no longer in doubt. */
-WEIR_MUST enum weir_err request_reply_interim(struct weir_request *request, unsigned status,
-                                              const struct reply_field *fields, size_t count);
+/* Passes on an interim response (1xx but 101), which has no length. Left out for HTTP/1.0 clients
+ * (RFC 9110, section 15.2), and once the final one has begun. After a 100 the client's body is no
+ * longer in doubt. Errors as request_reply_start; WEIR_EINVAL too for another status. */
+WEIR_MUST enum weir_err request_reply_interim(struct weir_request *request,
+                                              const struct reply_head *head);
 
 /* Answers 101 with exactly these fields (Upgrade and Connection among them), and from then on the
  * connection is a pipe: every byte from the client comes to on_body of `seat` (`last` when the

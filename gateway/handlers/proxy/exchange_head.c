@@ -22,7 +22,7 @@ static void bad_answer(struct exchange *exchange, const char *why)
 /* RFC 9110, section 15.2: a proxy passes them on. False when the exchange is over. */
 static bool pass_interim(struct exchange *exchange, const struct http_response *response)
 {
-    struct response_head head;
+    struct response_head fields;
     if (++exchange->interims > EXCHANGE_INTERIM_MAX) {
         bad_answer(exchange, "the backend sends interim responses without end");
         return false;
@@ -31,14 +31,19 @@ static bool pass_interim(struct exchange *exchange, const struct http_response *
         exchange->expects = false;
     }
     if (response_head_make(exchange->proxy->settings, response, RESPONSE_INTERIM, (struct span){0},
-                           &head) != WEIR_OK) {
+                           &fields) != WEIR_OK) {
         exchange_fail(exchange, 500, "out of memory");
         return false;
     }
-    enum weir_err err =
-        request_reply_interim(exchange->request, response->status, head.fields, head.count);
+    const struct reply_head head = {
+        .status = response->status,
+        .reason = response->reason,
+        .fields = fields.fields,
+        .count = fields.count,
+    };
+    enum weir_err err = request_reply_interim(exchange->request, &head);
     (void)err; /* it is a hint: the final response tells of a client that has gone */
-    response_head_free(&head);
+    response_head_free(&fields);
     return true;
 }
 

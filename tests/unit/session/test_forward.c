@@ -248,18 +248,25 @@ static struct weir_request *waiting(struct fixture *f, const char *request)
     return f->plugs[2].request;
 }
 
+static enum weir_err pass_interim(struct weir_request *request, unsigned status)
+{
+    const struct reply_head interim = {.status = status};
+    return request_reply_interim(request, &interim);
+}
+
 static void test_interim_responses_come_first(void **state)
 {
     struct fixture *f = *state;
     struct weir_request *request = waiting(f, GET_HEAD);
     struct reply_field link = {SPAN("Link"), SPAN("</a.css>")};
-    assert_int_equal(request_reply_interim(request, 103, &link, 1), WEIR_OK);
+    const struct reply_head interim = {.status = 103, .fields = &link, .count = 1};
+    assert_int_equal(request_reply_interim(request, &interim), WEIR_OK);
     turns(f);
     assert_string_equal(received(&f->clients[0]),
                         "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
-    assert_int_equal(request_reply_interim(request, 102, NULL, 0), WEIR_OK);
+    assert_int_equal(pass_interim(request, 102), WEIR_OK);
     assert_int_equal(request_reply(request, 200, NULL, 0, SPAN("done")), WEIR_OK);
-    assert_int_equal(request_reply_interim(request, 102, NULL, 0), WEIR_OK); /* left out */
+    assert_int_equal(pass_interim(request, 102), WEIR_OK); /* left out */
     turns(f);
     const char *text = received(&f->clients[0]);
     assert_int_equal(count_of(text, "HTTP/1.1 102 "), 1);
@@ -267,13 +274,27 @@ static void test_interim_responses_come_first(void **state)
     assert_int_equal(f->ending.status, 200);
 }
 
+static void test_an_interim_response_keeps_its_phrase(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_request *request = waiting(f, GET_HEAD);
+    const struct reply_head ours = {.status = 103, .reason = SPAN("Soon")};
+    const struct reply_head unknown = {.status = 142};
+    const struct reply_head split = {.status = 103, .reason = SPAN("a\r\nX: y")};
+    assert_int_equal(request_reply_interim(request, &ours), WEIR_OK);
+    assert_int_equal(request_reply_interim(request, &unknown), WEIR_OK);
+    assert_int_equal(request_reply_interim(request, &split), WEIR_EINVAL);
+    turns(f);
+    assert_string_equal(received(&f->clients[0]), "HTTP/1.1 103 Soon\r\n\r\nHTTP/1.1 142 \r\n\r\n");
+}
+
 static void test_what_is_not_interim_is_refused(void **state)
 {
     struct fixture *f = *state;
     struct weir_request *request = waiting(f, GET_HEAD);
-    assert_int_equal(request_reply_interim(request, 99, NULL, 0), WEIR_EINVAL);
-    assert_int_equal(request_reply_interim(request, 101, NULL, 0), WEIR_EINVAL);
-    assert_int_equal(request_reply_interim(request, 200, NULL, 0), WEIR_EINVAL);
+    assert_int_equal(pass_interim(request, 99), WEIR_EINVAL);
+    assert_int_equal(pass_interim(request, 101), WEIR_EINVAL);
+    assert_int_equal(pass_interim(request, 200), WEIR_EINVAL);
     turns(f);
     assert_string_equal(received(&f->clients[0]), "");
 }
@@ -282,7 +303,7 @@ static void test_old_client_gets_no_interim_response(void **state)
 {
     struct fixture *f = *state;
     struct weir_request *request = waiting(f, OLD_HEAD);
-    assert_int_equal(request_reply_interim(request, 103, NULL, 0), WEIR_OK);
+    assert_int_equal(pass_interim(request, 103), WEIR_OK);
     turns(f);
     assert_string_equal(received(&f->clients[0]), "");
 }
@@ -315,7 +336,7 @@ static void test_continue_comes_from_the_backend(void **state)
     struct fixture *f = *state;
     struct weir_request *request = taking(f, EXPECT_HEAD);
     assert_string_equal(received(&f->clients[0]), ""); /* unlike request_want_body */
-    assert_int_equal(request_reply_interim(request, 100, NULL, 0), WEIR_OK);
+    assert_int_equal(pass_interim(request, 100), WEIR_OK);
     turns(f);
     assert_string_equal(received(&f->clients[0]), "HTTP/1.1 100 Continue\r\n\r\n");
     assert_int_equal(request_reply(request, 200, NULL, 0, SPAN("early")), WEIR_OK);
@@ -333,7 +354,7 @@ static void test_client_that_waits_for_continue_is_not_late(void **state)
     struct weir_request *request = taking(f, EXPECT_HEAD);
     pass_ms(f, 3 * f->config.http.body_timeout_ms);
     assert_string_equal(received(client), "");
-    assert_int_equal(request_reply_interim(request, 100, NULL, 0), WEIR_OK);
+    assert_int_equal(pass_interim(request, 100), WEIR_OK);
     pass_ms(f, f->config.http.body_timeout_ms / 2);
     assert_string_equal(received(client), "HTTP/1.1 100 Continue\r\n\r\n");
     pass_ms(f, f->config.http.body_timeout_ms);
@@ -503,6 +524,7 @@ int main(void)
         FORWARD_TEST(test_trailers_follow_the_last_chunk),
         FORWARD_TEST(test_trailers_are_left_out_where_nothing_is_chunked),
         FORWARD_TEST(test_interim_responses_come_first),
+        FORWARD_TEST(test_an_interim_response_keeps_its_phrase),
         FORWARD_TEST(test_what_is_not_interim_is_refused),
         FORWARD_TEST(test_old_client_gets_no_interim_response),
         FORWARD_TEST(test_continue_comes_from_the_backend),

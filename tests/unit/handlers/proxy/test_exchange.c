@@ -77,7 +77,7 @@ static void test_tells_the_access_log(void **state)
 
 static void test_reads_a_response_split_at_every_byte(void **state)
 {
-    static const char answer[] = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
+    static const char answer[] = "HTTP/1.1 103 Hints of mine\r\nLink: a\r\n\r\n"
                                  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n"
                                  "3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n";
     (void)state;
@@ -90,7 +90,7 @@ static void test_reads_a_response_split_at_every_byte(void **state)
         end_says(0, answer + cut);
         const char *got = received(client);
         assert_true(
-            contains(got, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\n"));
+            contains(got, "HTTP/1.1 103 Hints of mine\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\n"));
         assert_true(contains(got, "X: y\r\nTransfer-Encoding: chunked\r\n\r\n"));
         assert_true(contains(got, "0\r\nX-Sum: 1\r\n\r\n"));
     }
