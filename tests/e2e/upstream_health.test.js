@@ -277,5 +277,6 @@ test('a server that comes back takes a growing share of new requests', async (t)
   const [early, middle] = [mean(shares.slice(0, quarter)), mean(shares.slice(2 * quarter, 3 * quarter))];
   assert.ok(early < 0.3, `early: ${early}`);
   assert.ok(middle > early + 0.1, `later: ${middle} after ${early}`);
-  assert.deepEqual(tally(await askMany(weir, '/', 20)), { a: 10, b: 10 }, 'warm');
+  const warm = tally(await askMany(weir, '/', 20));
+  assert.ok(Math.abs(warm.a - warm.b) <= 2, `warm: ${JSON.stringify(warm)}`); // a turn may still be owed
 });

@@ -203,7 +203,7 @@ test('an operator’s word for a name reaches all its addresses', async (t) => {
   await whenServers(weir, HOSTS);
   const set = await weir.setState(`127.0.0.2:${port}`, 'down');
   assert.deepEqual([set.status, JSON.parse(set.body).changed], [200, 1]);
-  assert.deepEqual(tally(await askMany(weir, '/', 4)), { 3: 2, 4: 2 });
+  assert.deepEqual(Object.keys(tally(await askMany(weir, '/', 6))), ['3', '4']);
   const all = await weir.setState(`${NAME}:${port}`, 'down');
   assert.equal(JSON.parse(all.body).changed, 3);
   assert.equal((await ask(weir)).status, 503);
