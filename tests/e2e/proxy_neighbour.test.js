@@ -260,7 +260,7 @@ const ROWS = [
   { name: 'credentials and conditions', send: ask('GET', '/', 'Authorization: Basic YTpi', 'If-None-Match: "a", W/"b"', 'If-Modified-Since: Sat, 01 Jan 2022 00:00:00 GMT') },
   { name: 'fields of the hop', send: ask('GET', '/', 'Connection: keep-alive', 'Keep-Alive: timeout=5', 'X-Stays: yes') },
   { name: 'fields that Connection names', send: ask('GET', '/', 'Connection: X-Secret, close', 'X-Secret: 1', 'Proxy-Authorization: Basic YTpi'), differs: { 'request 1.x-secret': ['X-Secret: 1', 'none'], 'request 1.proxy-authorization': ['Proxy-Authorization: Basic YTpi', 'none'] } },
-  { name: 'X-Forwarded-For of a proxy in front', send: ask('GET', '/', 'X-Forwarded-For: 192.0.2.1, 192.0.2.2'), differs: { 'request 1.x-forwarded-for': ['X-Forwarded-For: 192.0.2.1, 192.0.2.2, 127.0.0.1', 'X-Forwarded-For: 127.0.0.1'] } },
+  { name: 'X-Forwarded-For of a proxy in front', send: ask('GET', '/', 'X-Forwarded-For: 192.0.2.1, 192.0.2.2') },
   { name: 'Host with a port', send: 'GET / HTTP/1.1\r\nHost: a.example:8080\r\n\r\n' },
   { name: 'a request by HTTP/1.0', send: 'GET / HTTP/1.0\r\nHost: a.example\r\n\r\n' },
   { name: 'a request by HTTP/1.0 for a chunked answer', send: 'GET / HTTP/1.0\r\nHost: a.example\r\n\r\n', answer: raw(`${CHUNKED}\r\n5\r\nhello\r\n0\r\n\r\n`) },
