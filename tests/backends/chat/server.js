@@ -6,6 +6,7 @@
 //   SERVER_NAME     what this server calls itself (the host's name)
 //   REDIS_URL       redis://HOST:PORT, which joins the rooms of all servers; without it each has its own
 //   REDIS_ADAPTER   pubsub (the default), or streams, with which a session recovers on any server
+//   ALLOWED_ORIGIN  a site whose pages may talk to this server from elsewhere (CORS), with cookies; none
 //   PING_INTERVAL, PING_TIMEOUT   of socket.io, in milliseconds (25000, 20000)
 //
 // It says "NAME listens on port N" when it serves, and ends in order on SIGTERM and SIGINT.
@@ -164,6 +165,7 @@ async function main() {
   const server = http.createServer(answer);
   const io = new Server(server, {
     adapter: links.length > 0 ? adapterOver(links) : undefined,
+    cors: env.ALLOWED_ORIGIN ? { origin: env.ALLOWED_ORIGIN, credentials: true } : undefined,
     connectionStateRecovery: { maxDisconnectionDuration: 120000 },
     pingInterval: Number(env.PING_INTERVAL || 25000),
     pingTimeout: Number(env.PING_TIMEOUT || 20000),
