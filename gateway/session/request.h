@@ -220,7 +220,7 @@ struct request_upstream {
     const char *name;                  /* of the upstream; borrowed for the configuration's life */
     char server[REQUEST_SERVER_BYTES]; /* the last one that was tried, cut if need be */
     unsigned status;                   /* that it has answered; 0: none */
-    unsigned tries;
+    unsigned tries;         /* servers that were tried, one that was tried twice counts twice */
     uint64_t connect_us;    /* from the request's start until a connection was there */
     uint64_t first_byte_us; /* until the head of the response was; 0: never */
     uint64_t bytes_sent;    /* to the backend, and back, as far as the proxy counts them */

@@ -27,14 +27,33 @@ static void free_dial(struct dial *dial)
     free(dial);
 }
 
+/* The server that was tried last; NULL where none was. */
+static const struct upstream_server *last_tried(const struct dial *dial)
+{
+    if (dial->backend != NULL) {
+        return dial->backend->server;
+    }
+    return dial->tried_count > 0 ? dial->tried[dial->tried_count - 1] : NULL;
+}
+
 void dial_tell(struct dial *dial)
 {
     dial_fn fn = dial->fn;
     void *context = dial->context;
     enum dial_result result = dial->result;
     struct backend *backend = dial->backend;
+    const struct upstream_server *last = last_tried(dial);
     char why[DIAL_WHY_BYTES];
+    char server[SERVER_ADDRESS_BYTES] = "";
     memcpy(why, dial->why, sizeof why);
+    if (last != NULL) {
+        memcpy(server, last->text, sizeof server);
+    }
+    struct dial_report report = {
+        .why = why,
+        .server = server,
+        .tries = (unsigned)dial->tried_count + (backend != NULL ? 1 : 0),
+    };
     dial->backend = NULL;
     free_dial(dial);
     if (backend != NULL) {
@@ -42,7 +61,7 @@ void dial_tell(struct dial *dial)
         backend->ops = NULL;
         backend->owner = NULL;
     }
-    fn(context, result, backend, why);
+    fn(context, result, backend, &report);
 }
 
 void dial_done(struct dial *dial, enum dial_result result)

@@ -29,10 +29,17 @@ enum dial_result {
     DIAL_NO_MEMORY  /* 500 */
 };
 
+/* How it came to its end; all is borrowed for the call, and texts are terminated. */
+struct dial_report {
+    const char *why;    /* words for the log, where it failed */
+    const char *server; /* the last one that was tried, as in its `text`; "" where none was */
+    unsigned tries;     /* servers that were tried, with the one that was reached */
+};
+
 /* The end of a dial, which is freed. With DIAL_OK `backend` is given: established (TLS too), with a
- * lease, without an owner yet; else NULL. `why` is terminated words for the log, borrowed. */
+ * lease, without an owner yet; else NULL. */
 typedef void (*dial_fn)(void *context, enum dial_result result, struct backend *backend,
-                        const char *why);
+                        const struct dial_report *report);
 
 /* Starts; `fn` is called later, never from within, and not after dial_cancel. Borrowed until then;
  * NULL when memory is out. */

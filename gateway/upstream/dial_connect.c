@@ -125,7 +125,7 @@ static void connected(struct dial *dial)
     if (stream_start_tls_client(&backend->stream, tls, server_tls_name(backend->server)) !=
         WEIR_OK) {
         say(dial, backend->server, "no memory for TLS");
-        backend_close(&dial->backend);
+        give_up(dial, backend->server, DIAL_NO_MEMORY, false);
         dial_done(dial, DIAL_NO_MEMORY);
         return;
     }

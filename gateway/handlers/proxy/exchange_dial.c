@@ -9,7 +9,7 @@
 #include "handlers/proxy/exchange_internal.h"
 
 static void dialled(void *context, enum dial_result result, struct backend *backend,
-                    const char *why);
+                    const struct dial_report *report);
 
 bool exchange_dial(struct exchange *exchange, bool fresh)
 {
@@ -22,17 +22,22 @@ bool exchange_dial(struct exchange *exchange, bool fresh)
     return exchange->dial != NULL;
 }
 
-static void note_server(struct exchange *exchange, const struct backend *backend)
+static void note_tries(struct exchange *exchange, const struct dial_report *report)
 {
     struct request_upstream *record = request_upstream_record(exchange->request);
-    if (record == NULL) {
+    if (record == NULL || report->tries == 0) {
         return;
     }
-    record->tries++;
-    if (backend != NULL) {
+    record->tries += report->tries;
+    snprintf(record->server, sizeof record->server, "%.*s", REQUEST_SERVER_BYTES - 1,
+             report->server); /* cut if need be */
+}
+
+static void note_connection(struct exchange *exchange)
+{
+    struct request_upstream *record = request_upstream_record(exchange->request);
+    if (record != NULL) {
         record->connect_us = clock_monotonic_us() - exchange->started_us;
-        snprintf(record->server, sizeof record->server, "%.*s", REQUEST_SERVER_BYTES - 1,
-                 backend->server->text); /* cut if need be */
     }
 }
 
@@ -53,17 +58,18 @@ static void dial_failed(struct exchange *exchange, enum dial_result result)
 }
 
 static void dialled(void *context, enum dial_result result, struct backend *backend,
-                    const char *why)
+                    const struct dial_report *report)
 {
     struct exchange *exchange = context;
     WEIR_CHECK(exchange->magic == EXCHANGE_MAGIC && exchange->state == EXCHANGE_DIALLING);
     exchange->dial = NULL;
-    note_server(exchange, backend);
+    note_tries(exchange, report);
     if (result != DIAL_OK) {
-        log_info("proxy", "%s: %s", exchange->proxy->settings->upstream, why);
+        log_info("proxy", "%s: %s", exchange->proxy->settings->upstream, report->why);
         dial_failed(exchange, result);
         return;
     }
+    note_connection(exchange);
     exchange->backend = backend;
     exchange->state = EXCHANGE_HEAD;
     exchange->moved_ms = exchange_now_ms(exchange);

@@ -43,7 +43,9 @@ struct outcome {
     unsigned calls;
     enum dial_result result;
     struct backend *backend;
+    unsigned tries;
     char why[320];
+    char server[SERVER_ADDRESS_BYTES];
 };
 
 struct dial_fixture {
@@ -173,13 +175,15 @@ static inline int finish(void **state)
 }
 
 static inline void dialled(void *context, enum dial_result result, struct backend *backend,
-                           const char *why)
+                           const struct dial_report *report)
 {
     struct outcome *outcome = context;
     outcome->calls++;
     outcome->result = result;
     outcome->backend = backend;
-    snprintf(outcome->why, sizeof outcome->why, "%s", why);
+    outcome->tries = report->tries;
+    snprintf(outcome->why, sizeof outcome->why, "%s", report->why);
+    snprintf(outcome->server, sizeof outcome->server, "%s", report->server);
     assert_int_equal(backend != NULL, result == DIAL_OK);
 }
 

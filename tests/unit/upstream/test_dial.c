@@ -38,13 +38,17 @@ static void test_a_server_that_refuses_is_followed_by_the_next(void **state)
     prepare(2);
     start(2);
     stop_listening(0);
+    struct outcome outcome;
     struct dial_wish wish = to_server(0);
-    struct backend *backend = connect_one(&wish);
-    assert_ptr_equal(backend->server, fx.servers[1]);
+    dial_through(&outcome, &wish);
+    assert_int_equal(outcome.result, DIAL_OK);
+    assert_ptr_equal(outcome.backend->server, fx.servers[1]);
+    assert_int_equal(outcome.tries, 2);
+    assert_string_equal(outcome.server, fx.servers[1]->text);
     assert_int_equal(atomic_load(&fx.servers[0]->errors), 1);
     assert_int_equal(atomic_load(&fx.servers[1]->errors), 0);
     assert_int_equal(active(0), 0);
-    backend_close(&backend);
+    backend_close(&outcome.backend);
 }
 
 static void test_no_more_servers_are_tried_than_is_allowed(void **state)
@@ -74,8 +78,11 @@ static void test_each_server_is_tried_once(void **state)
     start(2);
     stop_listening(0);
     stop_listening(1);
-    dial_through(&outcome, NULL);
+    struct dial_wish wish = to_server(0);
+    dial_through(&outcome, &wish);
     assert_int_equal(outcome.result, DIAL_REFUSED);
+    assert_int_equal(outcome.tries, 2);
+    assert_string_equal(outcome.server, fx.servers[1]->text);
     assert_int_equal(atomic_load(&fx.servers[0]->errors), 1);
     assert_int_equal(atomic_load(&fx.servers[1]->errors), 1);
     assert_non_null(strstr(outcome.why, "127.0.0.1:"));
@@ -225,6 +232,8 @@ static void test_without_a_server_that_is_up_there_is_none(void **state)
     server_set_healthy(fx.servers[1], false, loop_now_ms(fx.loop));
     dial_through(&outcome, NULL);
     assert_int_equal(outcome.result, DIAL_NO_SERVER);
+    assert_int_equal(outcome.tries, 0);
+    assert_string_equal(outcome.server, "");
     publish(0, false);
     dial_through(&outcome, NULL);
     assert_int_equal(outcome.result, DIAL_NO_SERVER);
@@ -316,11 +325,11 @@ static void test_what_is_our_own_fault_is_not_blamed_on_the_server(void **state)
 }
 
 static void told_in_turn(void *context, enum dial_result result, struct backend *backend,
-                         const char *why)
+                         const struct dial_report *report)
 {
     struct outcome *outcome = context;
     struct outcome *other = &outcome[1];
-    dialled(outcome, result, backend, why);
+    dialled(outcome, result, backend, report);
     /* A new dial from within, whose end is as near, is told of later. */
     static const struct dial_wish any = {.fresh = false};
     assert_non_null(dial_start(fx.upstream, &any, dialled, other));

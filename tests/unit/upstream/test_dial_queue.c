@@ -4,9 +4,10 @@
 
 static void (*on_told)(struct outcome *outcome);
 
-static void told(void *context, enum dial_result result, struct backend *backend, const char *why)
+static void told(void *context, enum dial_result result, struct backend *backend,
+                 const struct dial_report *report)
 {
-    dialled(context, result, backend, why);
+    dialled(context, result, backend, report);
     if (on_told != NULL) {
         on_told(context);
     }

@@ -35,10 +35,11 @@ static void note_use(void)
     }
 }
 
-static void served(void *context, enum dial_result result, struct backend *backend, const char *why)
+static void served(void *context, enum dial_result result, struct backend *backend,
+                   const struct dial_report *report)
 {
     struct rival *rival = context;
-    (void)why;
+    (void)report;
     if (result == DIAL_OK) {
         note_use();
         rival->served++;

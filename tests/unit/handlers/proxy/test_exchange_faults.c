@@ -24,6 +24,20 @@ static void test_answers_502_when_no_backend_listens(void **state)
     assert_false(client->ended);
     assert_string_equal(px.record.name, "back");
     assert_int_equal(px.record.status, 0);
+    assert_int_equal(px.record.tries, 1);
+    assert_memory_equal(px.record.server, "unix:/tmp/weir-proxy-", 21);
+    assert_int_equal(px.record.connect_us, 0);
+}
+
+static void test_tells_of_no_server_where_none_was_tried(void **state)
+{
+    (void)state;
+    start();
+    server_set_state(px.worker->items[0].roster->servers[0], CONFIG_SERVER_DOWN, 0);
+    struct client *client = client_asks(0, GET);
+    expect_status(client, 503);
+    assert_int_equal(px.record.tries, 0);
+    assert_string_equal(px.record.server, "");
 }
 
 static void test_reads_away_the_body_of_a_request_that_failed(void **state)
@@ -378,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PROXY_TEST(test_answers_502_when_no_backend_listens),
+        PROXY_TEST(test_tells_of_no_server_where_none_was_tried),
         PROXY_TEST(test_reads_away_the_body_of_a_request_that_failed),
         PROXY_TEST(test_lets_the_dial_go_when_the_client_goes),
         PROXY_TEST(test_answers_502_to_a_backend_that_hangs_up),
