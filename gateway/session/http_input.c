@@ -78,6 +78,33 @@ static bool body_is_accepted(struct connection *connection, const struct route *
     return true;
 }
 
+/* Whether a backend that takes an encoded slash for a separator reads a path of the same route:
+ * else
+ * `/admin%2Fx` would be a way around the plugins of `/admin` (decision 007). Runs of slashes may be
+ * one to it. */
+static bool slashes_keep_route(const struct connection *connection, const struct route *route,
+                               struct span path)
+{
+    const struct generation *generation = connection->generation;
+    uint8_t *decoded = malloc(path.size);
+    size_t size = 0;
+    if (decoded == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < path.size; i++) {
+        bool is_encoded = span_starts_with(span_from(path, i), SPAN("%2F"));
+        uint8_t byte = is_encoded ? '/' : path.data[i];
+        if (byte != '/' || size == 0 || decoded[size - 1] != '/') {
+            decoded[size++] = byte;
+        }
+        i += is_encoded ? 2 : 0;
+    }
+    const struct route *other =
+        generation_route(generation, connection->worker->head.host, (struct span){decoded, size});
+    free(decoded);
+    return (other != NULL ? other : generation->nowhere) == route;
+}
+
 /* Finds the route of a head and starts the request; `behind` is what has come of its body. `path`
  * has room for the normalised path. */
 static void route_request(struct connection *connection, struct span behind, uint8_t *path)
@@ -101,6 +128,8 @@ static void route_request(struct connection *connection, struct span behind, uin
     if (encoded_slash && route->config->handler.kind != CONFIG_PLUGIN_PROXY) {
         /* A backend may have names with a slash in them; here nobody has. */
         refuse(connection, 400, "an encoded slash in the path");
+    } else if (encoded_slash && !slashes_keep_route(connection, route, normal)) {
+        refuse(connection, 400, "an encoded slash that would lead around a route");
     } else if (body_is_accepted(connection, route, behind)) {
         start_request(connection, route, normal);
     }

@@ -267,6 +267,46 @@ static void test_encoded_slash_reaches_a_handler_that_forwards(void **state)
     assert_true(span_equal(request_target(request_of(f)), SPAN("/a%2Fb")));
 }
 
+/* With the routes `/` and `/admin`, both of which forward. */
+static void expect_around(struct fixture *f, const char *path, bool is_taken)
+{
+    static struct config_route guarded;
+    static struct route routes[2];
+    char head[128];
+    f->route_config.handler.kind = CONFIG_PLUGIN_PROXY;
+    guarded = f->route_config;
+    guarded.path = (char *)(uintptr_t) "/admin";
+    routes[0] = f->route;
+    routes[1] = f->route;
+    routes[1].config = &guarded;
+    f->generation.routes = routes;
+    f->generation.route_count = 2;
+    snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    struct client *client = ask(f, head);
+    assert_int_equal(contains(received(client), "HTTP/1.1 400 "), !is_taken);
+    expect_journal(f, is_taken ? ASKED : "");
+}
+
+static void test_encoded_slash_leads_around_no_route(void **state)
+{
+    expect_around(*state, "/admin%2Fx", false);
+}
+
+static void test_encoded_slash_in_front_leads_around_no_route(void **state)
+{
+    expect_around(*state, "/%2fadmin", false);
+}
+
+static void test_encoded_slash_within_a_route_passes(void **state)
+{
+    expect_around(*state, "/admin/a%2Fb", true);
+}
+
+static void test_encoded_slash_beside_a_route_passes(void **state)
+{
+    expect_around(*state, "/administer%2Fx", true);
+}
+
 #define TAKE_TEST(function) cmocka_unit_test_setup_teardown(function, take_make, fixture_free)
 
 int main(void)
@@ -285,6 +325,10 @@ int main(void)
         TAKE_TEST(test_limit_is_that_of_the_route_of_the_path),
         TAKE_TEST(test_encoded_slash_is_refused_where_nothing_is_forwarded),
         TAKE_TEST(test_encoded_slash_reaches_a_handler_that_forwards),
+        TAKE_TEST(test_encoded_slash_leads_around_no_route),
+        TAKE_TEST(test_encoded_slash_in_front_leads_around_no_route),
+        TAKE_TEST(test_encoded_slash_within_a_route_passes),
+        TAKE_TEST(test_encoded_slash_beside_a_route_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
