@@ -50,6 +50,9 @@ void dial_step(struct dial *dial);
 /* Lets those that wait try again, first come first. Never calls back. */
 void dial_queue_run(struct upstream *upstream);
 
+/* The same, as what `revival` fires. */
+void dial_queue_revived(struct upstream_timer *timer);
+
 /* No server was to be had: waits, if it may, or ends. `busy`: for a slot. In dial_queue.c. */
 void dial_wait(struct dial *dial, bool busy);
 

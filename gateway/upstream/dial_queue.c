@@ -1,8 +1,9 @@
 /* Requests that wait for a server: for one of max_connections, or for a name's first answer. The
  * places are counted over all workers (group.h), the order is each worker's own. Whoever waits
  * tries again when this worker gives a lease back, when another worker or the control thread wakes
- * us, and gives up after queue.timeout. Called by dial.c and worker_part.c. It never calls back
- * itself: what ends here is told of in the next turn. */
+ * us, and when an ejection ends, of which nobody tells; and gives up after queue.timeout. Called by
+ * dial.c and worker_part.c. It never calls back itself: what ends here is told of in the next turn.
+ */
 #include <stdio.h>
 
 #include "upstream/dial_internal.h"
@@ -46,6 +47,25 @@ static void end_without_server(struct dial *dial)
     dial_done(dial, DIAL_NO_SERVER);
 }
 
+/* An ejection ends by the clock alone, so those who wait look again then. */
+static void await_revival(struct upstream *upstream)
+{
+    const struct roster *roster = upstream->roster;
+    uint64_t now_ms = upstream_now_ms(upstream);
+    uint64_t next_ms = UINT64_MAX;
+    for (size_t i = 0; i < roster->count; i++) {
+        uint64_t until_ms =
+            atomic_load_explicit(&roster->servers[i]->ejected_until_ms, memory_order_relaxed);
+        if (until_ms > now_ms && until_ms < next_ms) {
+            next_ms = until_ms;
+        }
+    }
+    upstream_timer_cancel(&upstream->revival);
+    if (upstream->waiting_count > 0 && next_ms != UINT64_MAX) {
+        upstream_timer_set(upstream, &upstream->revival, next_ms - now_ms);
+    }
+}
+
 /* With a place in the queue it tries once more before it waits: a slot that was given back before
  * the place was taken has woken nobody. */
 static void take_place(struct dial *dial)
@@ -64,6 +84,8 @@ static void take_place(struct dial *dial)
     if (server != NULL) {
         dial_queue_leave(dial);
         dial_try(dial, server);
+    } else {
+        await_revival(upstream);
     }
 }
 
@@ -115,4 +137,12 @@ void dial_queue_run(struct upstream *upstream)
             in_vain = still_in_vain(dial) || in_vain;
         }
     }
+    if (count > 0) {
+        await_revival(upstream);
+    }
+}
+
+void dial_queue_revived(struct upstream_timer *timer)
+{
+    dial_queue_run(list_item(timer, struct upstream, revival));
 }

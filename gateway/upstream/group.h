@@ -55,7 +55,8 @@ struct roster *group_roster(struct upstream_group *group);
  */
 void group_publish(struct upstream_group *group, struct roster *roster);
 
-/* Wakes the workers whose requests wait: a slot is free, or a server has come back. Any thread. */
+/* Wakes the workers whose requests wait: a slot is free, or what may be picked has changed. Any
+ * thread. */
 void group_wake(struct upstream_group *group);
 
 /* Takes a place in the queue, which all workers share; false where queue.size requests wait. Who

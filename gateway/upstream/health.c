@@ -70,6 +70,7 @@ static void take_bad(struct patient *patient, const char *why)
     }
     log_warn("health", "%s: server %s is not healthy: %s", group->config->name, server->text, why);
     server_set_healthy(server, false, loop_now_ms(patient->ward->health->loop));
+    group_wake(group); /* who waits for a slot of it, or sticks to it, may have to go elsewhere */
 }
 
 /* The pauses of many gateways must not fall into step, so each differs by up to a tenth. */

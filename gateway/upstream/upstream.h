@@ -31,6 +31,7 @@ struct upstream {
     struct list_node dials;      /* under way, but for those that wait */
     struct list_node waiting;    /* dials, first come first */
     size_t waiting_count;
+    struct upstream_timer revival; /* while some wait: the next end of an ejection */
     struct list_node membership;
     struct mailbox *mailbox;           /* this worker's */
     struct mailbox_letter wake_letter; /* in the mailbox while `woken` */

@@ -105,6 +105,7 @@ static bool begin(struct upstream *upstream, struct upstream_worker *worker,
     list_init(&upstream->in_use);
     list_init(&upstream->dials);
     list_init(&upstream->waiting);
+    upstream_timer_init(&upstream->revival, dial_queue_revived);
     list_init(&upstream->membership);
     pool_init(upstream);
     upstream_refresh(upstream);
@@ -127,6 +128,7 @@ static void end(struct upstream *upstream)
 {
     group_leave(upstream->group, upstream);
     cancel_all(&upstream->waiting);
+    upstream_timer_cancel(&upstream->revival);
     cancel_all(&upstream->dials);
     while (!list_is_empty(&upstream->in_use)) {
         struct backend *backend = list_item(upstream->in_use.next, struct backend, node);

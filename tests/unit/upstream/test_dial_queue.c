@@ -148,6 +148,69 @@ static void test_a_new_server_serves_those_who_wait(void **state)
     backend_close(&outcome.backend);
 }
 
+static void eject(size_t index, uint64_t ms)
+{
+    atomic_store(&fx.servers[index]->ejected_until_ms, loop_now_ms(fx.loop) + ms);
+}
+
+static void test_a_server_whose_ejection_ends_serves_those_who_wait(void **state)
+{
+    struct outcome outcomes[2];
+    (void)state;
+    prepare_slots(3);
+    start(3);
+    eject(1, 2 * LATE_MS);
+    eject(2, 5 * LATE_MS);
+    struct backend *first = connect_one(NULL);
+    assert_ptr_equal(first->server, fx.servers[0]);
+    dial_for(&outcomes[0], NULL);
+    dial_for(&outcomes[1], NULL);
+    some_turns();
+    assert_int_equal(outcomes[0].calls, 0);
+    loop_skip_ms(fx.loop, 2 * LATE_MS);
+    TURN_UNTIL(outcomes[0].calls > 0);
+    assert_ptr_equal(outcomes[0].backend->server, fx.servers[1]);
+    assert_int_equal(outcomes[1].calls, 0);
+    loop_skip_ms(fx.loop, 3 * LATE_MS);
+    TURN_UNTIL(outcomes[1].calls > 0);
+    assert_ptr_equal(outcomes[1].backend->server, fx.servers[2]);
+    backend_close(&first);
+    backend_close(&outcomes[0].backend);
+    backend_close(&outcomes[1].backend);
+}
+
+static void test_an_ejection_that_ends_when_nobody_waits_any_more_wakes_nobody(void **state)
+{
+    struct outcome outcome;
+    (void)state;
+    prepare_slots(2);
+    start(2);
+    eject(1, 2 * LATE_MS);
+    struct backend *first = connect_one(NULL);
+    struct dial *dial = dial_for(&outcome, NULL);
+    dial_cancel(&dial);
+    loop_skip_ms(fx.loop, 2 * LATE_MS);
+    some_turns();
+    assert_int_equal(outcome.calls, 0);
+    assert_int_equal(active(1), 0);
+    backend_close(&first);
+}
+
+static void test_who_waits_hears_at_once_that_no_server_is_left(void **state)
+{
+    struct outcome outcome;
+    (void)state;
+    prepare_slots(1);
+    start(1);
+    struct backend *first = connect_one(NULL);
+    dial_for(&outcome, NULL);
+    server_set_healthy(fx.servers[0], false, loop_now_ms(fx.loop));
+    group_wake(fx.upstreams.group);
+    TURN_UNTIL(outcome.calls > 0);
+    assert_int_equal(outcome.result, DIAL_NO_SERVER);
+    backend_close(&first);
+}
+
 static void test_names_that_are_not_known_yet_are_waited_for(void **state)
 {
     struct outcome outcome;
@@ -313,6 +376,10 @@ int main(void)
         cmocka_unit_test_teardown(test_a_slot_that_another_worker_gives_back_wakes, finish),
         cmocka_unit_test_teardown(test_whoever_waits_too_long_is_told_so, finish),
         cmocka_unit_test_teardown(test_a_new_server_serves_those_who_wait, finish),
+        cmocka_unit_test_teardown(test_a_server_whose_ejection_ends_serves_those_who_wait, finish),
+        cmocka_unit_test_teardown(
+            test_an_ejection_that_ends_when_nobody_waits_any_more_wakes_nobody, finish),
+        cmocka_unit_test_teardown(test_who_waits_hears_at_once_that_no_server_is_left, finish),
         cmocka_unit_test_teardown(test_names_that_are_not_known_yet_are_waited_for, finish),
         cmocka_unit_test_teardown(test_names_that_stay_unknown_are_no_server, finish),
         cmocka_unit_test_teardown(test_a_client_waits_for_its_own_server_while_others_pass, finish),

@@ -227,7 +227,7 @@ static void deliver(struct mailbox_letter *letter, void *receiver)
     woken++;
 }
 
-static void test_wakes_who_waits_when_a_server_is_healthy_again(void **state)
+static void test_wakes_who_waits_when_the_health_of_a_server_changes(void **state)
 {
     (void)state;
     struct upstream member = {.wake_letter = {.deliver = deliver}};
@@ -242,10 +242,10 @@ static void test_wakes_who_waits_when_a_server_is_healthy_again(void **state)
     line_up(0, 1);
     assert_int_equal(health_add(health, lineup), WEIR_OK);
     assert_true(group_queue_enter(group));
-    LOOP_UNTIL(!server_takes_new(server_at(0), 1), work());
-    assert_int_equal(woken, 0);
-    backends[0].answer = good_answer;
     LOOP_UNTIL(woken > 0, work());
+    assert_false(server_takes_new(server_at(0), 1));
+    backends[0].answer = good_answer;
+    LOOP_UNTIL(woken > 1, work());
     assert_true(server_takes_new(server_at(0), 1));
     group_queue_leave(group);
     group_leave(group, &member);
@@ -298,7 +298,7 @@ int main(void)
         TEST(test_checks_who_joins_and_not_who_has_left),
         TEST(test_keeps_the_verdict_of_who_stays_when_others_join),
         TEST(test_spreads_the_first_checks_over_the_interval),
-        TEST(test_wakes_who_waits_when_a_server_is_healthy_again),
+        TEST(test_wakes_who_waits_when_the_health_of_a_server_changes),
         TEST(test_does_nothing_where_no_check_is_configured),
         TEST(test_stops_with_checks_under_way_and_leaks_nothing),
     };

@@ -7,6 +7,7 @@
 #include "upstream/fake_backend.h"
 #include "upstream/group.h"
 #include "upstream/loop_fixture.h"
+#include "upstream/upstream.h"
 #include "upstream/upstreams.h"
 
 static const struct record records[] = {{.name = "web.test", .ipv4 = {"10.0.0.7", "10.0.0.8"}},
@@ -259,6 +260,39 @@ static void test_sets_the_state_of_what_was_named_and_nothing_else(void **state)
     assert_true(takes_new("a", 0));
 }
 
+static unsigned woken;
+
+static void deliver(struct mailbox_letter *letter, void *receiver)
+{
+    struct upstream *member = receiver;
+    (void)letter;
+    atomic_store(&member->woken, false);
+    woken++;
+}
+
+static void test_wakes_who_waits_when_the_operator_changes_a_state(void **state)
+{
+    struct upstream member = {.wake_letter = {.deliver = deliver}};
+    (void)state;
+    load_well(two_text);
+    struct upstream_group *group = upstreams_group(upstreams, "a");
+    member.mailbox = mailbox_new(loop, &member);
+    assert_non_null(member.mailbox);
+    list_init(&member.membership);
+    group_join(group, &member);
+    assert_true(group_queue_enter(group));
+    woken = 0;
+    assert_int_equal(set("b", "10.0.0.1:80", CONFIG_SERVER_DOWN), 1);
+    assert_int_equal(set("a", "10.0.0.1:80", CONFIG_SERVER_DOWN), 1);
+    LOOP_UNTIL(woken > 0, (void)0);
+    assert_int_equal(set("", "10.0.0.1:80", CONFIG_SERVER_UP), 2);
+    LOOP_UNTIL(woken > 1, (void)0);
+    assert_int_equal(woken, 2);
+    group_queue_leave(group);
+    group_leave(group, &member);
+    mailbox_free(&member.mailbox);
+}
+
 static json_t *report(const char *upstream)
 {
     struct buffer out = {0};
@@ -350,6 +384,7 @@ int main(void)
         TEST(test_resolves_names_and_checks_health_until_it_is_stopped),
         TEST(test_can_be_freed_without_a_start),
         TEST(test_sets_the_state_of_what_was_named_and_nothing_else),
+        TEST(test_wakes_who_waits_when_the_operator_changes_a_state),
         TEST(test_reports_every_server_with_its_figures),
         TEST(test_reports_one_upstream_or_none),
     };
