@@ -3,6 +3,7 @@
 //   const browser = await startBrowser(t);      // null where there is no Chromium: skip the test
 //   const page = await browser.newPage(url, { width: 360, colorScheme: 'dark' });
 //   page.problems                               // what the page wrote to its console as errors, or threw
+//   await page.evaluate(faintTexts)             // texts that are hard to read, of which there should be none
 'use strict';
 
 const fs = require('node:fs');
@@ -59,4 +60,29 @@ async function newPage(context, url, { width = 1280, height = 860, colorScheme =
   return page;
 }
 
-module.exports = { startBrowser, browserPath };
+// Runs in the page: texts whose contrast to their background is below 4.5 to 1 (WCAG 2.2, 1.4.3); disabled
+// buttons are exempt there.
+function faintTexts() {
+  const parse = (color) => color.match(/[\d.]+/g).map(Number);
+  const channel = (value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const background = (element) => {
+    const color = parse(getComputedStyle(element).backgroundColor);
+    return color.length < 4 || color[3] === 1 ? color : background(element.parentElement);
+  };
+  const faint = [];
+  for (const element of document.querySelectorAll('body *')) {
+    const text = [...element.childNodes].filter((node) => node.nodeType === 3 && node.data.trim() !== '');
+    if (text.length === 0 || element.disabled || element.closest('noscript, [hidden]')) {
+      continue;
+    }
+    const [a, b] = [luminance(parse(getComputedStyle(element).color)), luminance(background(element))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) {
+      faint.push(`${element.tagName} "${text[0].data.trim()}" ${contrast.toFixed(2)}`);
+    }
+  }
+  return faint;
+}
+
+module.exports = { startBrowser, browserPath, faintTexts };

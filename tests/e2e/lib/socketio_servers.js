@@ -15,19 +15,21 @@ class ChatServer {
   constructor(name, env) {
     this.name = name;
     this.env = env;
-    this.port = 0;
+    this.host = env.HOST || '127.0.0.1';
+    this.port = Number(env.PORT || 0);
     this.child = null;
     this.errors = '';
   }
 
   get address() {
-    return `127.0.0.1:${this.port}`;
+    return `${this.host}:${this.port}`;
   }
 
   // Resolves when it listens: at first on a port that it keeps from then on.
   async start() {
     this.port = this.port || (await freePort());
-    const env = { ...process.env, ...this.env, NODE_PATH: modules, HOST: '127.0.0.1', PORT: this.port, SERVER_NAME: this.name };
+    const own = { NODE_PATH: modules, HOST: this.host, PORT: this.port, SERVER_NAME: this.name };
+    const env = { ...process.env, ...this.env, ...own };
     const child = spawn(process.execPath, [script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     this.exited = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
