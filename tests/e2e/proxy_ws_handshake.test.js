@@ -291,10 +291,10 @@ suite('the access log of proxied sessions', () => {
     const backend = await wsBackend(t);
     const weir = await startForward(t, backend, { plugins: '[{access_log: "-"}]' });
     const [client, session] = await pair(weir, backend, { headers: { 'User-Agent': 'tester' } });
-    await client.send('hello');
+    await client.send('x'.repeat(50000));
     await session.next();
     await session.send('hi');
-    await session.send(Buffer.alloc(1000));
+    await session.send(Buffer.alloc(100000));
     await client.next();
     await client.next();
     session.close(4321, 'enough');
@@ -310,7 +310,10 @@ suite('the access log of proxied sessions', () => {
       closed_by: 'backend', words: 'closed by the backend', messages_in: 1, messages_out: 2, upstream: 'back', server: `127.0.0.1:${backend.port}`,
       upstream_status: 101, tries: 1, user_agent: 'tester',
     });
-    assert.ok(line.bytes_out >= 1002 && line.bytes_in >= 5);
+    assert.deepEqual([line.bytes_in, line.bytes_out], [50000, 100002], 'payloads');
+    // To and from the backend every byte counts: the handshake and the heads of frames too.
+    assert.ok(line.upstream_bytes_sent > 50150 && line.upstream_bytes_sent < 51000, `${line.upstream_bytes_sent} sent`);
+    assert.ok(line.upstream_bytes_received > 100120 && line.upstream_bytes_received < 101000, `${line.upstream_bytes_received} received`);
   });
 
   test('tells of a refusal and of a lost backend', async (t) => {

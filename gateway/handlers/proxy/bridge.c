@@ -8,6 +8,7 @@
 #include "handlers/proxy/bridge_internal.h"
 #include "net/cork.h"
 #include "proto/ws_close.h"
+#include "session/request.h"
 
 static void free_all(struct bridge *bridge)
 {
@@ -263,8 +264,19 @@ static uint16_t code_for_backend(const struct weir_ending *ending)
     }
 }
 
+/* What the exchange has counted was the handshake. */
+static void settle_bytes(const struct bridge *bridge)
+{
+    struct request_upstream *record = request_upstream_record(session_request(bridge->session));
+    if (record != NULL) {
+        record->bytes_sent += bridge->bytes_sent;
+        record->bytes_received += bridge->bytes_received;
+    }
+}
+
 void bridge_closed(struct bridge *bridge, const struct weir_ending *ending)
 {
+    settle_bytes(bridge);
     uint16_t code = code_for_backend(ending);
     struct span reason = {ending->reason.data, ending->reason.size};
     bridge_outlive(bridge, code, code == ending->code ? reason : SPAN("the client is gone"));

@@ -74,6 +74,7 @@ void bridge_send_frame(struct bridge *bridge, uint8_t first_byte, uint8_t *paylo
     bridge_random(key, sizeof key);
     size_t head_size = ws_frame_write_head(head, first_byte, size, key);
     ws_mask_apply(key, payload, size);
+    bridge->bytes_sent += head_size + size;
     cork_write(worker_cork(bridge->worker), &bridge->backend->stream, sent,
                (struct span){head, head_size}, (struct span){payload, size});
 }
@@ -86,6 +87,7 @@ void bridge_send_copy(struct bridge *bridge, uint8_t first_byte, struct span pay
     uint8_t copy[COPY_BYTES];
     bridge_random(key, sizeof key);
     size_t head_size = ws_frame_write_head(head, first_byte, payload.size, key);
+    bridge->bytes_sent += head_size + payload.size;
     do {
         size_t size = payload.size < sizeof copy ? payload.size : sizeof copy;
         if (size > 0) {

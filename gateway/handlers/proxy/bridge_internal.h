@@ -43,6 +43,8 @@ struct bridge {
     uint64_t pinged_ms;    /* when the ping that is unanswered was sent; 0 for none */
     uint64_t moved_ms;     /* when the queue to the backend last moved; 0 while it is empty */
     size_t queue_mark;     /* its size then, and with what has come since */
+    uint64_t bytes_sent;   /* to the backend, heads of frames too; and from it */
+    uint64_t bytes_received;
     struct loop_retired retired;
     unsigned seat;
     uint8_t parked_kind;  /* enum weir_kind */

@@ -217,6 +217,7 @@ static bool read_once(struct bridge *bridge, bool *ended)
         *ended = err != WEIR_AGAIN || bridge->unwritable;
         return false;
     }
+    bridge->bytes_received += got;
     if (before > 0) {
         memcpy(bytes, bridge->kept->bytes, before);
         blob_free(&bridge->kept);

@@ -60,6 +60,7 @@ struct weir_request {
     size_t protocol_count;
     struct buffer accepted; /* subprotocol, and fields of the 101 */
     enum weir_err accept_result;
+    struct request_upstream record; /* for the access log */
 };
 
 struct fixture {
@@ -176,7 +177,17 @@ enum weir_err session_close_as(struct weir_session *session, enum close_reason w
     return WEIR_OK;
 }
 
+struct weir_request *session_request(struct weir_session *session)
+{
+    return &session->f->request;
+}
+
 /* --- the request's part --- */
+
+struct request_upstream *request_upstream_record(struct weir_request *request)
+{
+    return &request->record;
+}
 
 size_t request_header_count(const struct weir_request *request)
 {
@@ -574,7 +585,9 @@ static inline void open_bridge(struct fixture *f)
 static inline int fixture_free(void **state)
 {
     struct fixture *f = *state;
-    if (f->bridge != NULL) {
+    if (f->bridge != NULL && f->bridge->session == NULL) {
+        bridge_free(&f->bridge); /* it never got one */
+    } else if (f->bridge != NULL) {
         session_over(f, 1006, "client", "");
     }
     if (f->backend.ops != NULL) {

@@ -407,6 +407,22 @@ static void test_blames_no_silence_on_a_backend_that_is_not_read(void **state)
     expect_told(f, "text[one] ");
 }
 
+static void test_tells_the_log_what_went_each_way_with_the_heads_of_frames(void **state)
+{
+    struct fixture *f = *state;
+    f->request.record.bytes_sent = 1000; /* of the handshake */
+    f->request.record.bytes_received = 2000;
+    open_bridge(f);
+    backend_text(f, "four");
+    backend_says(f, WS_FIN | WS_PING, SPAN("?"));
+    client_text(f, "three");
+    session_over(f, 1000, "client", "");
+    expect_frames(f, "pong(?) text(three) close(1000,) ");
+    assert_int_equal(f->request.record.bytes_received, 2000 + (2 + 4) + (2 + 1));
+    /* The close frame is for after the log's line. */
+    assert_int_equal(f->request.record.bytes_sent, 1000 + (6 + 1) + (6 + 5));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +453,7 @@ int main(void)
         TEST(test_is_freed_when_the_worker_ends_first),
         TEST(test_closes_a_backend_whose_client_never_got_its_session),
         TEST(test_closes_crossing_each_other_are_one_handshake),
+        TEST(test_tells_the_log_what_went_each_way_with_the_heads_of_frames),
         TEST(test_sets_no_timer_without_pings),
         TEST(test_pings_a_silent_backend_and_believes_its_pong),
         TEST(test_lets_messages_move_no_timer),
