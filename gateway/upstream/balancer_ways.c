@@ -42,7 +42,8 @@ static size_t choose_in_turn(struct balancer *balancer, const struct balancer_pi
     return best;
 }
 
-/* Goes a few turns ahead by the seed, so that workers do not all begin with the same server. */
+/* Goes a few turns ahead by the seed, so that workers do not all begin with the same server.
+ * Backups have no part in that: credit that they took from the others would stay with them. */
 static bool prepare_turns(struct balancer *balancer)
 {
     size_t count = balancer->roster->count;
@@ -51,12 +52,16 @@ static bool prepare_turns(struct balancer *balancer)
         return false;
     }
     uint64_t round = 0;
+    size_t taking_turns = 0;
     for (size_t i = 0; i < count; i++) {
-        uint64_t weight = balancer->roster->servers[i]->config->weight;
-        balancer->candidates[i] = (struct candidate){.index = i, .weight = weight * 1000};
-        round += weight;
+        const struct config_server *server = balancer->roster->servers[i]->config;
+        if (!server->backup) {
+            balancer->candidates[taking_turns++] =
+                (struct candidate){.index = i, .weight = server->weight * 1000};
+            round += server->weight;
+        }
     }
-    balancer->candidate_count = count;
+    balancer->candidate_count = taking_turns;
     uint64_t spins = round > 0 ? balancer->random % round : 0;
     for (uint64_t i = 0; i < spins && i < SPINS_MAX; i++) {
         choose_in_turn(balancer, NULL);

@@ -126,6 +126,25 @@ static void test_every_round_of_turns_has_exactly_the_weights_whatever_the_seed(
     }
 }
 
+static void test_a_backup_takes_no_part_in_the_rounds_of_the_others(void **state)
+{
+    size_t counts[SERVERS];
+    (void)state;
+    for (uint64_t seed = 0; seed < 23; seed++) {
+        set_up_servers(CONFIG_BALANCE_ROUND_ROBIN, 3);
+        fixture.servers[0].weight = 3;
+        fixture.servers[2].weight = 5;
+        fixture.servers[2].backup = true;
+        start(seed);
+        for (size_t round = 0; round < 5; round++) {
+            count_picks(4, counts);
+            assert_int_equal(counts[0], 3);
+            assert_int_equal(counts[1], 1);
+        }
+        tear_down(NULL);
+    }
+}
+
 static void test_workers_with_other_seeds_begin_elsewhere(void **state)
 {
     bool begun_with[SERVERS] = {false};
@@ -462,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_turns_are_spread_smoothly_over_each_round, tear_down),
         cmocka_unit_test(test_every_round_of_turns_has_exactly_the_weights_whatever_the_seed),
+        cmocka_unit_test(test_a_backup_takes_no_part_in_the_rounds_of_the_others),
         cmocka_unit_test(test_workers_with_other_seeds_begin_elsewhere),
         cmocka_unit_test_teardown(test_a_server_that_starts_slowly_gets_less_than_its_turn,
                                   tear_down),
