@@ -147,7 +147,9 @@ async function expectStatus(way, id, status, words, options) {
   assert.equal(response.status, status, response.head);
   assert.match(response.body.toString(), words);
   c.destroy();
-  await expectLine(id, { status, upstream: (options && options.upstream) || 'bad' });
+  const upstream = (options && options.upstream) || 'bad';
+  await expectLine(id, { status, upstream });
+  await weir.waitForLog(new RegExp(`INFO +proxy ${upstream}: 127\\.0\\.0\\.1:\\d+: .*${upstream === 'bad' ? words.source : ''}`));
 }
 
 // --- before there is an answer ---

@@ -65,8 +65,11 @@ void exchange_abort(struct exchange *exchange, enum close_reason reason)
 void exchange_fail(struct exchange *exchange, unsigned status, const char *why)
 {
     bool has_begun = exchange->state == EXCHANGE_BODY;
-    log_debug("proxy", "request %llu: %u %s", (unsigned long long)request_id(exchange->request),
-              status, why);
+    if (exchange->backend != NULL && status > 500) {
+        /* It is that server's fault; of one that could not be reached the dial has told. */
+        log_info("proxy", "%s: %s: %s", exchange->proxy->settings->upstream,
+                 exchange->backend->server->text, why);
+    }
     exchange_over(exchange);
     if (has_begun) {
         request_reply_abort(exchange->request, WEIR_CLOSE_OUT_OF_MEMORY); /* no other reason */
