@@ -302,7 +302,7 @@ describe('the access log', () => {
     const weir = await startProxy(t, nobody, LOGGED);
     assert.equal((await pass(weir)).status, 502);
     const [line] = await lines(weir, 1);
-    assert.deepEqual([line.status, line.upstream, line.server, line.upstream_status], [502, 'backend', undefined, undefined]);
+    assert.deepEqual([line.status, line.upstream, line.server, line.upstream_status], [502, 'backend', nobody, undefined]);
   });
 
   test('tells the backend’s status where the client got another', async (t) => {
