@@ -11,7 +11,7 @@ const { startRedis } = require('./lib/redis');
 const { startBrowser, browserPath } = require('./lib/browser');
 const { startServers } = require('./lib/socketio_servers');
 const { startRelay } = require('./lib/socketio_cut');
-const { openClient, POLLING, WEBSOCKET, UPGRADED } = require('./lib/socketio_client');
+const { openClient, CookieJar, POLLING, WEBSOCKET, UPGRADED } = require('./lib/socketio_client');
 const { handshake, post, poll } = require('./lib/socketio_raw');
 
 const read = (name) => fs.readFileSync(path.join(root, name), 'utf8');
@@ -213,44 +213,43 @@ test('the package of the chat and that of these tests name the same versions', (
 
 const needsBrowser = { skip: !browserPath() && !process.env.WEIR_NEED_BROWSER && 'no Chromium on this machine' };
 
-test('people chat in a browser, and see which server answers', needsBrowser, async (t) => {
+test('a browser keeps the cookie: page after page is with one server, until that dies', needsBrowser, async (t) => {
   const redis = await startRedis(t);
   if (!redis) {
     t.skip('there is no redis-server');
     return;
   }
   const servers = await startServers(t, ['a', 'b'], { REDIS_URL: redis.url });
-  const weir = await startAsTold(t, 'With a cookie', servers, [['{static: www}', '{proxy: chat}']]);
+  const weir = await startAsTold(t, 'With a cookie', servers, [['static: www', `static: ${root}/www`]]);
   const browser = await startBrowser(t);
-  const one = await browser.newPage(weir.http('/'));
-  const settled = async (tab) => {
-    const shown = (id) => tab.textContent(`#${id}`);
-    await waitFor(async () => (await shown('transport')) === 'websocket' && (await shown('said')).includes('You are in lobby'));
-    return { session: await shown('server'), page: await shown('page-server') };
-  };
-  const first = await settled(one);
-  assert.match(first.session, /^[ab]$/);
-  assert.equal(first.page, first.session, 'the cookie leads page and session to one server');
+  const page = await browser.newPage(weir.http('/chat/'));
+  const shown = (id) => page.textContent(`#${id}`);
+  const isWith = async (one) => (await shown('status-text')) === 'Connected' && (await shown('server')) === one;
+  await waitFor(async () => (await shown('transport')) === 'websocket', { what: 'the upgrade' });
+  const own = await shown('server');
+  assert.match(own, /^[ab]$/);
 
-  // The other side is an app: no browser, and on the other server.
-  const app = await waitFor(async () => {
-    const next = await openClient(t, weir.http('/'), { transports: WEBSOCKET });
-    return next.server !== first.session ? next : null;
-  });
-  await app.ask('join', 'lobby');
-  await one.fill('#text', 'hello from the page');
-  await one.click('#send');
-  await waitFor(() => app.heard('hello from the page') === 1);
-  await app.ask('say', { room: 'lobby', from: 'the app', text: 'hello <b>page</b>' });
-  await waitFor(async () => (await one.textContent('#said')).includes('the app: hello <b>page</b>'));
-  assert.match(await one.textContent('#said'), new RegExp(`by way of ${app.server}`));
+  // New clients go where fewest are: this one is with the other server.
+  const app = await openClient(t, weir.http('/'), { transports: WEBSOCKET });
+  assert.notEqual(app.server, own);
+  await app.ask('join', await page.inputValue('#room'));
+  await page.fill('#text', 'from the page');
+  await page.click('#send');
+  await waitFor(() => app.heard('from the page') === 1);
 
-  await one.reload();
-  assert.equal((await settled(one)).session, first.session);
-  assert.deepEqual(one.problems, []);
-
-  // Its server dies, and it goes on with the other.
-  await servers.find(({ name }) => name === first.session).kill();
-  await waitFor(async () => (await one.textContent('#server')) === app.server);
-  await one.waitForFunction(() => document.getElementById('status').textContent === 'Connected');
+  // More clients with the page's cookie, so that by numbers alone a new session would go to the other server.
+  const [{ value, httpOnly }] = (await page.context().cookies()).filter(({ name }) => name === 'weir_backend');
+  assert.equal(httpOnly, true);
+  for (let i = 0; i < 3; i++) {
+    const jar = new CookieJar();
+    jar.cookies.set('weir_backend', { value });
+    assert.equal((await openClient(t, weir.http('/'), { transports: WEBSOCKET, jar })).server, own);
+  }
+  for (let i = 0; i < 3; i++) {
+    await page.reload();
+    await waitFor(() => isWith(own), { what: `${own} again` });
+  }
+  assert.deepEqual(page.problems, []);
+  await servers.find(({ name }) => name === own).kill();
+  await waitFor(() => isWith(app.server), { what: 'the other server' });
 });

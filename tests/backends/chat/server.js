@@ -1,5 +1,6 @@
 // A socket.io chat server that runs several times behind Weir: in docker-compose.yml for people, in
-// tests/e2e/socketio*.test.js for the tests. Each server tells its own name, so that one sees who answers.
+// tests/e2e/socketio*.test.js for the tests. Each server tells its own name, so that one sees who answers. The page
+// to chat with is www/chat/.
 //
 //   PORT            where to listen (3000); with 0 the system picks a port
 //   HOST            the address to listen on (all)
@@ -12,10 +13,8 @@
 // It says "NAME listens on port N" when it serves, and ends in order on SIGTERM and SIGINT.
 'use strict';
 
-const fs = require('node:fs');
 const http = require('node:http');
 const os = require('node:os');
-const path = require('node:path');
 const { Server } = require('socket.io');
 
 const env = process.env;
@@ -24,34 +23,18 @@ const ASK_TIMEOUT_MS = 10000;
 const MAX_NAME = 40; // characters of a room's or a person's name
 const MAX_TEXT = 2000; // characters of what somebody says
 
-// --- HTTP: the page, and who answers -------------------------------------------------------------
-
-const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript' };
-
-function readPage() {
-  const pages = new Map();
-  const folder = path.join(__dirname, 'page');
-  for (const file of fs.readdirSync(folder)) {
-    const type = `${TYPES[path.extname(file)]}; charset=utf-8`;
-    pages.set(`/${file}`, { type, body: fs.readFileSync(path.join(folder, file)) });
-  }
-  pages.set('/', pages.get('/index.html'));
-  return pages;
-}
-
-const pages = readPage();
+// --- HTTP: whether it is well, and who answers ----------------------------------------------------
 
 function answer(request, response) {
   const { pathname } = new URL(request.url, 'http://chat');
-  const page = pages.get(pathname);
-  const known = page || pathname === '/healthz' || pathname === '/whoami';
-  const fields = { 'X-Server': name, 'Content-Type': page ? page.type : 'application/json' };
+  const fields = { 'X-Server': name, 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' };
+  const known = pathname === '/healthz' || pathname === '/whoami';
   if (!known || !['GET', 'HEAD'].includes(request.method)) {
     response.writeHead(known ? 405 : 404, fields).end();
     return;
   }
-  const body = page ? page.body : Buffer.from(`${JSON.stringify({ server: name })}\n`);
-  response.writeHead(200, { ...fields, 'Content-Length': body.length, 'Cache-Control': 'no-cache' });
+  const body = `${JSON.stringify({ server: name })}\n`;
+  response.writeHead(200, { ...fields, 'Content-Length': body.length });
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
