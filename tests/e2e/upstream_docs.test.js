@@ -87,6 +87,30 @@ test('the cookie is as the page says', async (t) => {
   assert.match(cookie, /^weir_backend=\w+\.\w+; Path=\/; HttpOnly; SameSite=Lax; Max-Age=86400$/);
 });
 
+test('the TLS of the page asks for its name, wants that name’s certificate, and shows one of its own', async (t) => {
+  const certs = makeCertificates(t);
+  const pair = certs.pair('api.example.com');
+  const mine = certs.pair('gateway');
+  const read = (file) => fs.readFileSync(file);
+  const seen = [];
+  const secure = { cert: read(pair.certificate), key: read(pair.private_key), ca: read(mine.certificate), requestCert: true, rejectUnauthorized: true };
+  const server = await startServer(t, { name: 'a', tls: secure });
+  server.answer = ({ socket, headers }, response) => {
+    seen.push([socket.servername, socket.getPeerCertificate().subject.CN, headers.host]);
+    response.end('a');
+  };
+  const files = { '127.0.0.1:8443': server.address, 'tls/ca.pem': pair.certificate, 'tls/client.pem': mine.certificate, 'tls/client.key': mine.private_key };
+  const weir = await startBlock(t, block('tls/ca.pem'), files);
+  assert.equal((await ask(weir)).body, 'a');
+  assert.deepEqual(seen, [['api.example.com', 'gateway', 'api.example.com']]);
+  const stranger = await startBlock(t, block('tls/ca.pem').replace(/ +certificate:.*\n +private_key:.*\n/, ''), { '127.0.0.1:8443': server.address, 'tls/ca.pem': pair.certificate });
+  assert.equal((await ask(stranger)).status, 502);
+  const unbelieved = await startBlock(t, block('tls/ca.pem'), { ...files, 'tls/ca.pem': mine.certificate });
+  assert.equal((await ask(unbelieved)).status, 502);
+  await unbelieved.waitForLog(/proxy api: 127\.0\.0\.1:\d+: .*certificate/);
+  assert.equal(seen.length, 1);
+});
+
 test('the commands for operators work as they stand, and the answer has the page’s members', async (t) => {
   const { weir, servers } = await startTwo(t, block('upstream_admin: all'));
   const [commands] = blocksOf('sh');
