@@ -301,7 +301,21 @@ suite('time and counts', () => {
     assert.ok(line.bytes_out >= 300020 && line.bytes_out < 300020 + 1000, `${line.bytes_out} out`);
   });
 
-  test('SIGTERM ends tunnels', async (t) => {
+  test('SIGTERM lets tunnels go on until they end', async (t) => {
+    const backend = await rawBackend(t);
+    const weir = await startForward(t, backend, { ...off, top: 'shutdown_timeout: 1m' });
+    const [c, b] = await tunnel(weir, backend);
+    const stopped = weir.stop();
+    await waitFor(() => rawConnect(weir.port).then((other) => other.destroy(), () => true), { what: 'no more connections' });
+    await assertPasses(c, b, 'still');
+    await assertPasses(b, c, 'here');
+    c.end();
+    await b.waitEnd();
+    b.end();
+    await stopped;
+  });
+
+  test('SIGTERM cuts tunnels after shutdown_timeout', async (t) => {
     const backend = await rawBackend(t);
     const weir = await startForward(t, backend, { ...off, top: 'shutdown_timeout: 500ms' });
     const [c, b] = await tunnel(weir, backend);
