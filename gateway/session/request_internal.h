@@ -28,7 +28,7 @@ struct request_extra {
     struct blob *trailers;        /* of the body: field lines */
     struct blob *accept_fields;   /* for the 101, as lines */
     struct text_part subprotocol; /* for the 101, in the client's own field */
-    request_pull_fn pull; /* reads the client of a pipe; NULL: on_body gets its bytes */
+    request_pull_fn pull;         /* reads the client of a pipe; NULL: on_body gets its bytes */
     void *pull_context;
     bool accept_prepared;
     bool has_upstream;
