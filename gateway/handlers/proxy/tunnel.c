@@ -106,6 +106,15 @@ static void unwritable(struct tunnel *tunnel)
 
 static void set_bulk_out(struct tunnel *tunnel, bool on);
 
+/* Whether what a move has told is for a read to find out. Urgent data (RFC 9293, section 3.8.5)
+ * stops every move, though the socket can be read, and a read passes over it; so nothing to move
+ * may not be taken for nothing to read. */
+static bool needs_read(struct tunnel *tunnel, enum weir_err err)
+{
+    tunnel->no_splice = tunnel->no_splice || err == WEIR_EINVAL;
+    return err == WEIR_EINVAL || err == WEIR_AGAIN;
+}
+
 /* The client's bytes past the program; request_pull_fn. */
 static enum weir_err pull(void *context, struct stream *client, size_t *got)
 {
@@ -121,8 +130,7 @@ static enum weir_err pull(void *context, struct stream *client, size_t *got)
     uint8_t *scratch = worker_read_buffer(tunnel->proxy->worker, &room);
     enum weir_err err =
         splicer_move(worker_splicer(tunnel->proxy->worker), client, stream, scratch, got, &written);
-    if (err == WEIR_EINVAL) {
-        tunnel->no_splice = true;
+    if (needs_read(tunnel, err)) {
         set_bulk_out(tunnel, false);
         return WEIR_AGAIN;
     }
@@ -210,15 +218,12 @@ static bool move_back(struct tunnel *tunnel, struct stream *client)
     uint8_t *scratch = worker_read_buffer(tunnel->proxy->worker, &room);
     enum weir_err err = splicer_move(worker_splicer(tunnel->proxy->worker), stream, client, scratch,
                                      &moved, &written);
-    if (err == WEIR_EINVAL) {
-        tunnel->no_splice = true;
+    if (needs_read(tunnel, err)) {
         tunnel->bulk_back = false;
         return true;
     }
     if (err != WEIR_OK) {
-        if (err != WEIR_AGAIN) {
-            ended(tunnel, err);
-        }
+        ended(tunnel, err);
         return false;
     }
     bool full = false;

@@ -133,6 +133,23 @@ static void test_tells_that_nothing_is_there(void **state)
     assert_int_equal(move(&moved, &written), WEIR_AGAIN);
 }
 
+/* Who reads `from` when this says that nothing is there gets past it. */
+static void test_stops_at_urgent_data_that_a_read_passes_over(void **state)
+{
+    size_t moved = 0;
+    size_t got = 0;
+    uint8_t in[16];
+    enum weir_err written;
+    (void)state;
+    assert_int_equal(send(from_peer, "!", 1, MSG_OOB), 1);
+    assert_int_equal(send(from_peer, bytes, 10, 0), 10);
+    readable(from.fd);
+    assert_int_equal(move(&moved, &written), WEIR_AGAIN);
+    assert_int_equal(stream_read(&from, in, sizeof in, &got), WEIR_OK);
+    assert_int_equal(got, 10);
+    assert_memory_equal(in, bytes, 10);
+}
+
 static void test_tells_the_end_of_the_source(void **state)
 {
     size_t moved = 0;
@@ -226,6 +243,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_moves_what_is_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tells_that_nothing_is_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stops_at_urgent_data_that_a_read_passes_over, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_tells_the_end_of_the_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tells_that_the_sink_takes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_queues_what_the_sink_does_not_take_and_loses_nothing,

@@ -31,6 +31,7 @@ static struct proxy_test {
     struct fixture *f;
     char folder[64];
     char path[96];
+    char address[112]; /* of the server, as configured */
     int listener;
     struct config *config;
     struct upstreams *upstreams;
@@ -53,6 +54,7 @@ static inline void listen_at_path(void)
     assert_true(px.listener >= 0);
     assert_int_equal(bind(px.listener, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(px.listener, 16), 0);
+    snprintf(px.address, sizeof px.address, "unix:%s", px.path);
 }
 
 static inline void load_upstream(const char *options)
@@ -61,9 +63,9 @@ static inline void load_upstream(const char *options)
     struct buffer errors = {0};
     snprintf(yaml, sizeof yaml,
              "listen: [{address: '127.0.0.1:1'}]\n"
-             "upstreams:\n  back:\n    servers: [{address: 'unix:%s'}]\n%s"
+             "upstreams:\n  back:\n    servers: [{address: '%s'}]\n%s"
              "routes: [{path: /, handler: {proxy: back}}]\n",
-             px.path, options);
+             px.address, options);
     enum weir_err err = config_load_text("t.yaml", yaml, strlen(yaml), &errors, &px.config);
     if (err != WEIR_OK) {
         print_error("%.*s", (int)errors.size, (const char *)errors.data);

@@ -1,5 +1,7 @@
 /* Upgrades: those that are the backend's become tunnels or pass as plain requests, and those of a
  * route with WebSocket become sessions when the backend has accepted. */
+#include <arpa/inet.h>
+
 #include "proto/ws_handshake.h"
 #include "proxy_fixture.h"
 
@@ -171,6 +173,8 @@ static size_t push(int fd, size_t most)
 
 enum {
     BIG = 32 * 1024 * 1024,
+    MUCH = 256 * 1024,
+    PUSHED = 64 * 1024,
     HELD_AT_MOST = 8 * 1024 * 1024
 };
 
@@ -190,6 +194,36 @@ static void test_holds_little_of_what_is_not_read(void **state)
     assert_int_equal(client->in.size, to_client);
     assert_int_equal(px.ends[0].in.size, to_backend);
     assert_false(client->ended);
+}
+
+/* In place of the unix socket; before start. */
+static void listen_over_tcp(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    stop_listening();
+    px.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(px.listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(px.listener, 16), 0);
+    assert_int_equal(getsockname(px.listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(px.address, sizeof px.address, "127.0.0.1:%u", ntohs(address.sin_port));
+}
+
+/* Moves within the kernel stop at it, and would for ever: test_splicer.c. */
+static void test_passes_what_is_behind_urgent_data(void **state)
+{
+    (void)state;
+    listen_over_tcp();
+    struct client *client = open_tunnel();
+    for (size_t sent = 0; sent < MUCH; sent += PUSHED) { /* so that it is moved from then on */
+        assert_int_equal(push(px.ends[0].fd, PUSHED), PUSHED);
+        run();
+    }
+    assert_int_equal(client->in.size, MUCH);
+    assert_int_equal(send(px.ends[0].fd, "!", 1, MSG_OOB), 1);
+    assert_int_equal(send(px.ends[0].fd, "behind", 6, 0), 6);
+    run();
+    assert_int_equal(client->in.size, MUCH + 6);
 }
 
 /* --- upgrades that are none --- */
@@ -370,6 +404,7 @@ int main(void)
         PROXY_TEST(test_ends_when_the_client_has_gone_and_the_backend_still_speaks),
         PROXY_TEST(test_ends_an_idle_tunnel),
         PROXY_TEST(test_holds_little_of_what_is_not_read),
+        PROXY_TEST(test_passes_what_is_behind_urgent_data),
         PROXY_TEST(test_passes_a_refusal_of_the_backend),
         PROXY_TEST(test_answers_502_to_a_switch_without_a_protocol),
         PROXY_TEST(test_does_not_tunnel_cleartext_http2),
