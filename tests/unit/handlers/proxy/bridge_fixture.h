@@ -612,4 +612,10 @@ static inline int fixture_free(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_make, fixture_free)
 
+/* The wait that was asked for last. Real time passes too, while a test runs. */
+static inline void expect_timeout(const struct fixture *f, uint64_t ms)
+{
+    assert_in_range(f->timeout_ms, ms - 900, ms);
+}
+
 #endif

@@ -10,7 +10,7 @@ static void test_answers_the_backends_close_and_passes_it_on(void **state)
     backend_closes(f, 4001, "enough");
     expect_frames(f, "close(4001,enough) ");
     expect_told(f, "close(BACKEND,4001,enough) ");
-    assert_int_equal(f->timeout_ms, 5000);
+    expect_timeout(f, 5000);
     backend_hangs_up(f);
     assert_int_equal(f->closes, 1);
     session_over(f, 4001, "backend", "enough");
@@ -155,7 +155,7 @@ static void ends_with(void **state, uint16_t code, const char *closed_by, const 
     char wanted[64];
     snprintf(wanted, sizeof wanted, "text(last) %s ", frame);
     expect_frames(f, wanted);
-    assert_int_equal(f->timeout_ms, 5000);
+    expect_timeout(f, 5000);
     assert_int_equal(f->closes, 0);
     backend_sends(f, "\x81\x04late\x88\x00\x81\x04late", 14);
     turns(f);
@@ -325,15 +325,15 @@ static void test_pings_a_silent_backend_and_believes_its_pong(void **state)
 {
     struct fixture *f = *state;
     open_with_pings(f, 30000, 10000);
-    assert_int_equal(f->timeout_ms, 30000);
+    expect_timeout(f, 30000);
     time_out(f);
     expect_frames(f, "ping() ");
-    assert_int_equal(f->timeout_ms, 10000);
+    expect_timeout(f, 10000);
     backend_says(f, WS_FIN | WS_PONG, SPAN(""));
     time_out(f);
     expect_frames(f, "");
     expect_told(f, "");
-    assert_int_equal(f->timeout_ms, 20000); /* the rest of the interval since the pong */
+    expect_timeout(f, 20000); /* the rest of the interval since the pong */
 }
 
 static void test_lets_messages_move_no_timer(void **state)
@@ -365,7 +365,7 @@ static void test_gives_up_a_backend_that_answers_no_ping(void **state)
     time_out(f);
     expect_frames(f, "ping() close(1001,no answer to a ping) ");
     expect_told(f, "close(BACKEND_TIMEOUT,1014,the backend was silent for too long) ");
-    assert_int_equal(f->timeout_ms, 5000);
+    expect_timeout(f, 5000);
     time_out(f);
     assert_int_equal(f->closes, 1);
 }
@@ -375,7 +375,7 @@ static void test_looks_for_a_pong_when_it_is_due_and_not_at_the_next_interval(vo
     struct fixture *f = *state;
     open_with_pings(f, 6000, 10000);
     time_out(f);
-    assert_int_equal(f->timeout_ms, 6000);
+    expect_timeout(f, 6000);
     time_out(f);
     assert_true(f->timeout_ms > 0 && f->timeout_ms <= 4000);
     expect_frames(f, "ping() ");
@@ -390,7 +390,7 @@ static void test_forgives_a_missing_pong_without_a_timeout(void **state)
     for (unsigned i = 0; i < 3; i++) {
         time_out(f);
         expect_frames(f, "ping() ");
-        assert_int_equal(f->timeout_ms, 30000);
+        expect_timeout(f, 30000);
     }
     expect_told(f, "");
 }

@@ -225,10 +225,10 @@ static void test_gives_up_a_backend_that_takes_nothing_without_pings_too(void **
     open_bridge(f);
     fill(f, BRIDGE_QUEUE_HIGH);
     expect_told(f, "pause ");
-    assert_int_equal(f->timeout_ms, 60000);
+    expect_timeout(f, 60000);
     time_out_unread(f);
     expect_told(f, "resume close(BACKEND_TIMEOUT,1014,the backend was silent for too long) ");
-    assert_int_equal(f->timeout_ms, 5000);
+    expect_timeout(f, 5000);
     time_out_unread(f);
     assert_int_equal(f->closes, 1);
 }
@@ -271,14 +271,14 @@ static void test_believes_in_a_backend_whose_queue_moves(void **state)
     assert_int_equal(f->timeouts_set, set); /* the timer is not moved, but looks again */
     f->timeout_ms = 10000;
     time_out_unread(f);
-    assert_int_equal(f->timeout_ms, 50000);
+    expect_timeout(f, 50000);
     expect_told(f, "pause ");
     turns(f);
     expect_told(f, "resume ");
     time_out_unread(f);
     assert_int_equal(f->timeout_ms, 0); /* nothing is left to look for */
     fill(f, 0);
-    assert_int_equal(f->timeout_ms, 60000);
+    expect_timeout(f, 60000);
     expect_told(f, "");
 }
 
@@ -290,9 +290,9 @@ static void test_looks_for_pings_and_for_the_queue_by_one_timer(void **state)
     loop_skip_ms(f->worker.loop, 20000);
     turn(f);
     fill(f, 0);
-    assert_int_equal(f->timeout_ms, 30000);
+    expect_timeout(f, 30000);
     time_out_unread(f); /* a ping, which nobody takes */
-    assert_int_equal(f->timeout_ms, 30000);
+    expect_timeout(f, 30000);
     time_out_unread(f);
     expect_told(f, "close(BACKEND_TIMEOUT,1014,the backend was silent for too long) ");
 }
