@@ -11,14 +11,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rooms='
 weir:
 base:
-proto:    base
+crypto:   base
+proto:    base crypto
 config:   base
 net:      base
-upstream: base proto config net
+upstream: base crypto proto config net
 pubsub:   base proto net config
 session:  base proto config net
-handlers: base proto config net upstream pubsub session
-lua:      base session pubsub upstream net/loop.h
+handlers: base crypto proto config net upstream pubsub session
+lua:      base crypto session pubsub upstream net/loop.h
 native:   base session pubsub weir
 worker:   base proto config net upstream pubsub session handlers lua native weir
 admin:    base config session worker
@@ -29,7 +30,7 @@ main.c:   base config worker admin
 libraries='
 event2/*:   net/* pubsub/redis*
 event.h:    -
-openssl/*:  net/* proto/ws_handshake.c proto/ws_client.c upstream/sticky_cookie.c
+openssl/*:  net/* crypto/* proto/ws_handshake.c proto/ws_client.c upstream/sticky_cookie.c
 lua.h:      lua/*
 lauxlib.h:  lua/*
 lualib.h:   lua/*

@@ -24,8 +24,11 @@ struct config_plugin {
         CONFIG_PLUGIN_LUA,
         CONFIG_PLUGIN_STATIC,
         CONFIG_PLUGIN_ACCESS_LOG,
-        CONFIG_PLUGIN_PROXY,         /* name: the upstream */
-        CONFIG_PLUGIN_UPSTREAM_ADMIN /* name: an upstream, or `all` */
+        CONFIG_PLUGIN_PROXY,          /* name: the upstream */
+        CONFIG_PLUGIN_UPSTREAM_ADMIN, /* name: an upstream, or `all` */
+        CONFIG_PLUGIN_NATIVE,         /* name: the shared object's stem */
+        CONFIG_PLUGIN_JWT,            /* name: the key's file */
+        CONFIG_PLUGIN_METRICS         /* name: the format, `prometheus` */
     } kind;
     char *name; /* as written: the Lua file's stem, a folder, a log file, or `access_log` */
     char *file; /* the path found along plugin_path, the folder, or the log file (`-`: standard

@@ -21,6 +21,10 @@ const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugi
         return proxy_ops();
     case CONFIG_PLUGIN_UPSTREAM_ADMIN:
         return upstream_admin_ops();
+    case CONFIG_PLUGIN_NATIVE:
+    case CONFIG_PLUGIN_JWT:
+    case CONFIG_PLUGIN_METRICS:
+        break;
     }
     return NULL;
 }
