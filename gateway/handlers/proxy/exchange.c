@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "handlers/proxy/exchange_internal.h"
+#include "net/cork.h"
 #include "session/worker_access.h"
 
 static void ready(struct backend *backend, bool readable, bool writable);
@@ -42,6 +43,9 @@ void exchange_over(struct exchange *exchange)
 {
     exchange->state = EXCHANGE_OVER;
     dial_cancel(&exchange->dial);
+    if (exchange->backend != NULL) {
+        cork_forget(worker_cork(exchange->proxy->worker), &exchange->backend->stream);
+    }
     backend_close(&exchange->backend);
     affinity_reader_free(&exchange->reader);
     buffer_free(&exchange->partial);

@@ -126,6 +126,9 @@ WEIR_MUST enum weir_err exchange_send_head(struct exchange *exchange);
 /* Passes a piece of the body on. */
 void exchange_send_body(struct exchange *exchange, struct span piece, bool last);
 
+/* Hands what was gathered of the body to the backend's stream. */
+void exchange_flush(struct exchange *exchange);
+
 /* The backend's queue has moved. */
 void exchange_sent(struct exchange *exchange);
 

@@ -24,6 +24,7 @@ static void end_reply(struct exchange *exchange)
  * nothing that was not asked for has come. */
 void exchange_complete(struct exchange *exchange, bool extra)
 {
+    exchange_flush(exchange);
     bool is_sent =
         exchange->sending == SENDING_DONE && stream_queued(&exchange->backend->stream) == 0;
     if (exchange->keep_alive && is_sent && !extra) {

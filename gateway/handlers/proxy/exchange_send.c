@@ -1,15 +1,20 @@
 /* The request on its way out: the head in one write, then the body piece by piece as the client
- * sends it, straight from the session's read buffer to the backend's socket. What the kernel does
- * not take queues in the backend's stream, and when much of it does, the client is not read. Called
+ * sends it, straight from the session's read buffer to the backend's socket; only small chunks are
+ * gathered in the worker's cork, to leave together. What the kernel does not take queues in the
+ * backend's stream, and when much of it does, the client is not read. Called
  * by exchange.c. A backend that takes no more may have answered already, so a failed write is no
  * failed request: what has come is still read. */
 #include <stdio.h>
 
+#include "base/check.h"
 #include "handlers/proxy/exchange_internal.h"
 #include "handlers/proxy/request_head.h"
 #include "handlers/proxy/trailers.h"
+#include "net/cork.h"
+#include "session/worker_access.h"
 
 enum {
+    SMALL_BYTES = 4096,    /* chunks below are gathered: the copy costs less than a call */
     CHUNK_HEAD_BYTES = 20, /* 16 digits, CR LF and a terminator */
     PIECES_MAX = 3
 };
@@ -30,8 +35,17 @@ void exchange_refuse_body(struct exchange *exchange)
     exchange_pause(exchange, false);
 }
 
+void exchange_flush(struct exchange *exchange)
+{
+    struct cork *cork = worker_cork(exchange->proxy->worker);
+    if (cork_waiting(cork, &exchange->backend->stream) > 0) {
+        cork_flush(cork);
+    }
+}
+
 static enum weir_err write_pieces(struct exchange *exchange, const struct iovec *pieces, int count)
 {
+    exchange_flush(exchange);
     for (int i = 0; i < count; i++) {
         exchange->bytes_sent += pieces[i].iov_len;
     }
@@ -69,11 +83,41 @@ enum weir_err exchange_send_head(struct exchange *exchange)
 
 /* --- the body --- */
 
-/* One chunk (RFC 9112, section 7.1), in one write. */
+/* The cork's word on what became of small chunks. It may come from within a write to somebody
+ * else's stream, so nothing is sent or closed here; the response tells what a backend that takes no
+ * more makes of it. */
+static void small_sent(struct stream *stream, enum weir_err err)
+{
+    struct exchange *exchange = ((struct backend *)(void *)stream)->owner;
+    WEIR_CHECK(exchange->magic == EXCHANGE_MAGIC);
+    if (err != WEIR_OK) {
+        exchange->sending = SENDING_REFUSED;
+        exchange_refuse_body(exchange);
+    } else if (exchange->sending == SENDING_BODY && stream_queued(stream) > EXCHANGE_QUEUE_HIGH) {
+        exchange_pause(exchange, true);
+    }
+}
+
+/* A client may send thousands of chunks in what is one read here: a call for each would keep all
+ * others of the worker waiting. */
+static void gather(struct exchange *exchange, struct span head, struct span data)
+{
+    exchange->bytes_sent += head.size + data.size;
+    exchange->moved_ms = exchange_now_ms(exchange);
+    cork_write(worker_cork(exchange->proxy->worker), &exchange->backend->stream, small_sent, head,
+               data);
+}
+
+/* One chunk (RFC 9112, section 7.1), in one write or a part of one. */
 static enum weir_err write_chunk(struct exchange *exchange, struct span data)
 {
     char head[CHUNK_HEAD_BYTES];
     int size = snprintf(head, sizeof head, "%zx\r\n", data.size);
+    if (data.size < SMALL_BYTES) {
+        gather(exchange, (struct span){(const uint8_t *)head, (size_t)size}, data);
+        gather(exchange, SPAN("\r\n"), (struct span){0});
+        return WEIR_OK;
+    }
     const struct iovec pieces[PIECES_MAX] = {
         {head, (size_t)size}, piece_of(data), piece_of(SPAN("\r\n"))};
     return write_pieces(exchange, pieces, PIECES_MAX);
@@ -84,9 +128,9 @@ static enum weir_err write_last_chunk(struct exchange *exchange)
     struct buffer trailers = {0};
     enum weir_err err = trailers_filter(request_trailers(exchange->request), &trailers);
     if (err != WEIR_ENOMEM) { /* malformed ones are no part of the body; they are left out */
-        const struct iovec pieces[PIECES_MAX] = {
-            piece_of(SPAN("0\r\n")), piece_of(buffer_span(&trailers)), piece_of(SPAN("\r\n"))};
-        err = write_pieces(exchange, pieces, PIECES_MAX);
+        gather(exchange, SPAN("0\r\n"), buffer_span(&trailers));
+        gather(exchange, SPAN("\r\n"), (struct span){0});
+        err = WEIR_OK;
     }
     buffer_free(&trailers);
     return err;
@@ -117,6 +161,9 @@ void exchange_send_body(struct exchange *exchange, struct span piece, bool last)
     if (err != WEIR_OK) {
         exchange_refuse_body(exchange);
         return;
+    }
+    if (exchange->sending != SENDING_BODY) {
+        return; /* what was gathered could not be sent */
     }
     if (last) {
         exchange->sending = SENDING_DONE;

@@ -4,6 +4,7 @@
 #ifndef WEIR_TESTS_PROXY_FIXTURE_H
 #define WEIR_TESTS_PROXY_FIXTURE_H
 
+#include <netinet/in.h>
 #include <sys/un.h>
 
 #include "config/config.h"
@@ -133,6 +134,19 @@ static inline void stop_listening(void)
         px.listener = -1;
         unlink(px.path);
     }
+}
+
+/* In place of the unix socket; before start. */
+static inline void listen_over_tcp(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    stop_listening();
+    px.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(px.listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(px.listener, 16), 0);
+    assert_int_equal(getsockname(px.listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(px.address, sizeof px.address, "127.0.0.1:%u", ntohs(address.sin_port));
 }
 
 /* Nothing of the requests is left: no connection in use, no dial, no lease. */

@@ -1,5 +1,7 @@
 /* Requests and responses through the real proxy, session and upstream, to a backend that the test
  * plays: framing both ways, interim and early responses, connections that are used again. */
+#include <linux/tcp.h>
+
 #include "proxy_fixture.h"
 
 #define GET "GET /x HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -138,6 +140,58 @@ static void test_frames_chunks_anew_and_passes_harmless_trailers(void **state)
     assert_string_equal(end_received(0), "a\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n");
     end_says(0, OK2);
     expect_response(&px.f->clients[0], OK2);
+}
+
+static void append_chunk(struct buffer *to, size_t size)
+{
+    static char zeros[8192];
+    assert_true(size <= sizeof zeros);
+    assert_int_equal(
+        buffer_printf(to, "%zx\r\n%.*s\r\n", size, (int)size, (char *)memset(zeros, 'z', size)),
+        WEIR_OK);
+}
+
+static void test_keeps_the_order_of_small_and_large_chunks(void **state)
+{
+    struct buffer body = {0};
+    (void)state;
+    start();
+    client_asks(0, "POST /x HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: chunked\r\n\r\n");
+    end_received(0);
+    for (size_t i = 1; i < 40; i++) {
+        append_chunk(&body, i % 3 == 0 ? 8000 - i : i);
+    }
+    assert_int_equal(buffer_append(&body, SPAN("0\r\n\r\n")), WEIR_OK);
+    client_send(px.f, &px.f->clients[0], buffer_span(&body));
+    run();
+    assert_int_equal(px.ends[0].in.size, body.size);
+    assert_memory_equal(px.ends[0].in.data, body.data, body.size);
+    end_says(0, OK2);
+    expect_response(&px.f->clients[0], OK2);
+    client_asks(0, GET);
+    assert_int_equal(px.accepted, 1);
+    buffer_free(&body);
+}
+
+/* A client that sends a body of one-byte chunks must not cost a system call for each. */
+static void test_sends_small_chunks_together(void **state)
+{
+    struct buffer body = {0};
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    (void)state;
+    listen_over_tcp();
+    start();
+    client_asks(0, "POST /x HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (size_t i = 0; i < 5000; i++) {
+        append_chunk(&body, 1);
+    }
+    client_send(px.f, &px.f->clients[0], buffer_span(&body));
+    run();
+    assert_true(px.ends[0].in.size > body.size);
+    assert_int_equal(getsockopt(px.ends[0].fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    assert_in_range(info.tcpi_segs_in, 1, 16);
+    buffer_free(&body);
 }
 
 static void test_passes_an_empty_chunked_body(void **state)
@@ -400,6 +454,8 @@ int main(void)
         PROXY_TEST(test_reads_a_response_byte_by_byte),
         PROXY_TEST(test_passes_a_body_on_as_it_comes),
         PROXY_TEST(test_frames_chunks_anew_and_passes_harmless_trailers),
+        PROXY_TEST(test_keeps_the_order_of_small_and_large_chunks),
+        PROXY_TEST(test_sends_small_chunks_together),
         PROXY_TEST(test_passes_an_empty_chunked_body),
         PROXY_TEST(test_lets_the_backend_say_100_continue),
         PROXY_TEST(test_passes_a_body_that_did_not_wait_for_100),

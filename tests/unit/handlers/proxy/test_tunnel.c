@@ -1,7 +1,5 @@
 /* Upgrades: those that are the backend's become tunnels or pass as plain requests, and those of a
  * route with WebSocket become sessions when the backend has accepted. */
-#include <arpa/inet.h>
-
 #include "proto/ws_handshake.h"
 #include "proxy_fixture.h"
 
@@ -194,19 +192,6 @@ static void test_holds_little_of_what_is_not_read(void **state)
     assert_int_equal(client->in.size, to_client);
     assert_int_equal(px.ends[0].in.size, to_backend);
     assert_false(client->ended);
-}
-
-/* In place of the unix socket; before start. */
-static void listen_over_tcp(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    stop_listening();
-    px.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(px.listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(px.listener, 16), 0);
-    assert_int_equal(getsockname(px.listener, (struct sockaddr *)&address, &size), 0);
-    snprintf(px.address, sizeof px.address, "127.0.0.1:%u", ntohs(address.sin_port));
 }
 
 /* Moves within the kernel stop at it, and would for ever: test_splicer.c. */
