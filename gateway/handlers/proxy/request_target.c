@@ -165,11 +165,9 @@ static enum weir_err write_changed(struct buffer *out, struct span path, struct 
 static enum weir_err write_path(struct buffer *out, struct span path, struct span strip,
                                 struct span add)
 {
-    if (strip.size == 0 && add.size == 0) {
-        return buffer_append(out, path);
-    }
     if (!has_dots(path)) {
-        return write_changed(out, path, strip, add);
+        bool is_kept = strip.size == 0 && add.size == 0;
+        return is_kept ? buffer_append(out, path) : write_changed(out, path, strip, add);
     }
     struct buffer resolved = {0};
     enum weir_err err = resolve_dots(path, &resolved);

@@ -27,7 +27,7 @@ static void test_passes_a_target_byte_for_byte_without_prefixes(void **state)
 {
     (void)state;
     expect("/", "", "", "/");
-    expect("/a//b/../c/./%2e%2E/%2F%3a?x=%20&&y", "", "", "/a//b/../c/./%2e%2E/%2F%3a?x=%20&&y");
+    expect("/a//b/c/%2e%2Ex/%2F%3a?x=%20&&y/../", "", "", "/a//b/c/%2e%2Ex/%2F%3a?x=%20&&y/../");
     expect("/a?", "", "", "/a?");
     expect("/?a/../b", "", "", "/?a/../b");
     expect("//host/path", "", "", "//host/path");
@@ -102,6 +102,13 @@ static void test_puts_a_prefix_in_front(void **state)
 }
 
 /* Else a backend that resolves them would leave the prefix that the operator has set. */
+static void test_resolves_dot_segments_without_prefixes_too(void **state)
+{
+    (void)state;
+    expect("/admin/../a%2Fb?x/../y", "", "", "/a%2Fb?x/../y");
+    expect("/a//b/../c/./%2e%2E/%2F%3a", "", "", "/a/%2F%3a");
+}
+
 static void test_resolves_dot_segments_before_it_changes_a_path(void **state)
 {
     (void)state;
@@ -127,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_takes_no_encoded_slash_for_a_slash),
         cmocka_unit_test(test_keeps_escapes_behind_the_prefix),
         cmocka_unit_test(test_puts_a_prefix_in_front),
+        cmocka_unit_test(test_resolves_dot_segments_without_prefixes_too),
         cmocka_unit_test(test_resolves_dot_segments_before_it_changes_a_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
