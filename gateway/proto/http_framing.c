@@ -32,18 +32,23 @@ enum weir_err http_framing_find_end(struct span bytes, size_t start, size_t *sca
     return WEIR_AGAIN;
 }
 
+/* As CGI sees a character of a name (RFC 3875, section 4.1.18). */
+static uint8_t as_variable(uint8_t c)
+{
+    c = c >= 'a' && c <= 'z' ? (uint8_t)(c - 'a' + 'A') : c;
+    return c == '-' ? '_' : c;
+}
+
 bool http_framing_reads_as(struct span name, struct span real)
 {
+    size_t i = 0;
     if (name.size != real.size) {
         return false;
     }
-    for (size_t i = 0; i < name.size; i++) {
-        uint8_t c = name.data[i] == '_' ? '-' : name.data[i];
-        if (!span_equal_nocase((struct span){&c, 1}, (struct span){real.data + i, 1})) {
-            return false;
-        }
+    while (i < name.size && as_variable(name.data[i]) == as_variable(real.data[i])) {
+        i++;
     }
-    return true;
+    return i == name.size;
 }
 
 /* Counts one more, and keeps the last. */

@@ -9,6 +9,7 @@
 
 #include "handlers/proxy/header_changes.h"
 #include "proto/http_forwarded.h"
+#include "proto/http_framing.h"
 #include "proto/http_write.h"
 #include "proto/ip_address.h"
 #include "session/request.h"
@@ -24,11 +25,12 @@ static bool writes_rfc(const struct proxy_settings *settings)
            settings->forwarded == PROXY_FORWARDED_BOTH;
 }
 
+/* With "_" for "-" as well: to a CGI backend both are one variable, and the last may win. */
 bool client_fields_own(const struct client_fields *client, struct span name)
 {
-    bool is_x = span_equal_nocase(name, SPAN("X-Forwarded-For")) ||
-                span_equal_nocase(name, SPAN("X-Forwarded-Proto")) ||
-                span_equal_nocase(name, SPAN("X-Forwarded-Host"));
+    bool is_x = http_framing_reads_as(name, SPAN("X-Forwarded-For")) ||
+                http_framing_reads_as(name, SPAN("X-Forwarded-Proto")) ||
+                http_framing_reads_as(name, SPAN("X-Forwarded-Host"));
     bool is_rfc = span_equal_nocase(name, SPAN("Forwarded"));
     if ((!is_x && !is_rfc) || client->settings->forwarded == PROXY_FORWARDED_OFF) {
         return false;

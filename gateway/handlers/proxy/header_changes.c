@@ -2,6 +2,7 @@
  * field; lists are short, so they are walked. It never changes a message by itself. */
 #include "handlers/proxy/header_changes.h"
 
+#include "proto/http_framing.h"
 #include "proto/http_hop.h"
 
 /* These say where a message ends and whose it is; the proxy alone writes them. */
@@ -15,7 +16,9 @@ bool header_changes_hide(const struct header_changes *changes, struct span name)
 {
     for (size_t i = 0; i < changes->count; i++) {
         const struct header_change *change = &changes->items[i];
-        if (change->kind != HEADER_ADD && span_equal_nocase(change->name, name)) {
+        /* With "_" for "-" as well, or a client could bring what is set or taken away under a name
+         * that a CGI backend reads as the same. */
+        if (change->kind != HEADER_ADD && http_framing_reads_as(name, change->name)) {
             return !is_reserved(name);
         }
     }

@@ -309,6 +309,20 @@ static void test_passes_nothing_on_that_an_untrusted_client_says_of_itself(void 
            "Forwarded: for=192.0.2.7;host=example.com;proto=https\n");
 }
 
+/* To a CGI backend X_Forwarded_For and X-Forwarded-For are one variable. */
+static void test_passes_no_name_on_that_only_looks_like_another(void **state)
+{
+    (void)state;
+    settings.forwarded = PROXY_FORWARDED_X;
+    change(HEADER_SET, "X-User", "nobody");
+    change(HEADER_REMOVE, "X_Role", "");
+    FIELDS("X_Forwarded_For", "10.0.0.1", "X-Forwarded_Proto", "https", "x_forwarded-host", "evil",
+           "X_User", "admin", "X_Role", "a", "X-Role", "b", "X_Users", "kept");
+    expect("GET /a%2Fb?q=1 HTTP/1.1\nHost: example.com\nX_Users: kept\n"
+           "X-Forwarded-For: 192.0.2.7\nX-Forwarded-Proto: http\n"
+           "X-Forwarded-Host: example.com\nX-User: nobody\n");
+}
+
 static void test_continues_the_list_of_a_trusted_proxy_and_keeps_its_words(void **state)
 {
     (void)state;
@@ -475,6 +489,7 @@ int main(void)
         TEST(test_repeats_the_framing),
         TEST(test_says_that_a_body_is_empty_only_where_the_client_did),
         TEST(test_passes_nothing_on_that_an_untrusted_client_says_of_itself),
+        TEST(test_passes_no_name_on_that_only_looks_like_another),
         TEST(test_continues_the_list_of_a_trusted_proxy_and_keeps_its_words),
         TEST(test_says_what_a_trusted_proxy_has_left_unsaid),
         TEST(test_lets_connection_take_away_no_word_of_a_trusted_proxy),
