@@ -179,26 +179,33 @@ static void lost(struct probe *probe)
     }
 }
 
-/* Reads what is there, each time as much as the kind may need to see. */
+static bool is_listening(const struct probe *probe)
+{
+    return probe->stage == PROBE_OPEN || probe->stage == PROBE_CLOSING;
+}
+
+/* One read a turn: a server that never stops sending must not keep the control thread from its
+ * timers and signals. */
 static void take_input(struct probe *probe)
 {
-    while (probe->stage == PROBE_OPEN || probe->stage == PROBE_CLOSING) {
-        size_t got = 0;
-        if (buffer_reserve(&probe->in, READ_BYTES) != WEIR_OK) {
-            probe_bad(probe, "no memory");
-            return;
-        }
-        enum weir_err err =
-            stream_read(&probe->stream, probe->in.data + probe->in.size, READ_BYTES, &got);
-        if (err == WEIR_AGAIN) {
-            return;
-        }
-        if (err != WEIR_OK) {
-            lost(probe);
-            return;
-        }
-        probe->in.size += got;
-        probe->kind->input(probe);
+    size_t got = 0;
+    if (buffer_reserve(&probe->in, READ_BYTES) != WEIR_OK) {
+        probe_bad(probe, "no memory");
+        return;
+    }
+    enum weir_err err =
+        stream_read(&probe->stream, probe->in.data + probe->in.size, READ_BYTES, &got);
+    if (err == WEIR_AGAIN) {
+        return;
+    }
+    if (err != WEIR_OK) {
+        lost(probe);
+        return;
+    }
+    probe->in.size += got;
+    probe->kind->input(probe);
+    if (is_listening(probe) && stream_has_pending(&probe->stream)) {
+        stream_wake(&probe->stream);
     }
 }
 
@@ -214,7 +221,7 @@ static void ready(struct stream *stream, bool readable, bool writable)
         connected(probe);
     } else if (probe->stage == PROBE_HANDSHAKE) {
         shake_hands(probe);
-    } else if (readable) {
+    } else if (readable && is_listening(probe)) {
         take_input(probe);
     }
 }

@@ -269,6 +269,26 @@ static void test_http_is_bad_when_no_answer_comes_in_time(void **state)
     expect_bad("no answer within 40 ms");
 }
 
+/* Or one that never stops would keep the control thread from all else. */
+static void test_http_takes_a_little_of_a_long_answer_in_each_turn(void **state)
+{
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    static const char final[] = "HTTP/1.1 200 OK\r\n\r\n";
+    (void)state;
+    check.type = CONFIG_HEALTH_HTTP;
+    verdict = (struct verdict){0};
+    probe = probe_start(loop, group, server, probed, &verdict);
+    LOOP_UNTIL(backend.head[0] != '\0', fake_backend_work(&backend));
+    for (unsigned i = 0; i < 1000; i++) {
+        fake_send(&backend.peers[0], interim, sizeof interim - 1);
+    }
+    fake_send(&backend.peers[0], final, sizeof final - 1);
+    loop_turn(loop, false);
+    assert_int_equal(verdict.count, 0);
+    LOOP_UNTIL(verdict.count > 0, fake_backend_work(&backend));
+    assert_true(verdict.good);
+}
+
 /* --- WebSocket --- */
 
 static void test_websocket_is_good_with_a_pong_and_says_goodbye(void **state)
@@ -401,6 +421,7 @@ int main(void)
         TEST(test_http_takes_a_head_up_to_the_limit),
         TEST(test_http_is_bad_when_the_connection_ends_first),
         TEST(test_http_is_bad_when_no_answer_comes_in_time),
+        TEST(test_http_takes_a_little_of_a_long_answer_in_each_turn),
         TEST(test_websocket_is_good_with_a_pong_and_says_goodbye),
         TEST(test_websocket_has_a_new_key_each_time),
         TEST(test_websocket_passes_over_what_the_server_says_first),
