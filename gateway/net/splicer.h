@@ -30,9 +30,9 @@ bool splicer_can_move(const struct stream *from, const struct stream *to);
 
 /* Moves what `from` has, up to SPLICER_BYTES. What the socket of `to` does not take is put into its
  * queue, by way of `scratch` (at least SPLICER_BYTES). WEIR_OK: `*moved` > 0 have been taken from
- * `from`, and `*written` tells, as stream_write, what became of them. WEIR_AGAIN: nothing can be
- * moved, but urgent data may be in front of what can be read. WEIR_ECLOSED, WEIR_EIO: as
- * stream_read. WEIR_EINVAL: the system cannot do it for these two; read and write. */
+ * `from`, and `*written` tells, as stream_write, what became of them. WEIR_AGAIN, WEIR_ECLOSED:
+ * nothing can be moved, as stream_read, but that urgent data may be in front of what can be read.
+ * WEIR_EIO: as stream_read. WEIR_EINVAL: the system cannot do it for these two; read and write. */
 WEIR_MUST enum weir_err splicer_move(struct splicer *splicer, struct stream *from,
                                      struct stream *to, uint8_t *scratch, size_t *moved,
                                      enum weir_err *written);

@@ -107,12 +107,12 @@ static void unwritable(struct tunnel *tunnel)
 static void set_bulk_out(struct tunnel *tunnel, bool on);
 
 /* Whether what a move has told is for a read to find out. Urgent data (RFC 9293, section 3.8.5)
- * stops every move, though the socket can be read, and a read passes over it; so nothing to move
- * may not be taken for nothing to read. */
+ * stops every move, and a read passes over it; so nothing to move may not be taken for nothing to
+ * read, nor for the end. */
 static bool needs_read(struct tunnel *tunnel, enum weir_err err)
 {
     tunnel->no_splice = tunnel->no_splice || err == WEIR_EINVAL;
-    return err == WEIR_EINVAL || err == WEIR_AGAIN;
+    return err == WEIR_EINVAL || err == WEIR_AGAIN || err == WEIR_ECLOSED;
 }
 
 /* The client's bytes past the program; request_pull_fn. */
