@@ -30,7 +30,8 @@ main.c:   base config worker admin
 libraries='
 event2/*:   net/* pubsub/redis*
 event.h:    -
-openssl/*:  net/* crypto/* proto/ws_handshake.c proto/ws_client.c upstream/sticky_cookie.c
+curl/*:     net/http_client*
+openssl/*:  net/* crypto/*
 lua.h:      lua/*
 lauxlib.h:  lua/*
 lualib.h:   lua/*
@@ -138,10 +139,12 @@ self_test() {
     expect pass proto/a.c '"base/err.h"'
     expect pass proto/a.c '"proto/b.h"'
     expect pass proto/a.c '<string.h>'
-    expect pass proto/ws_handshake.c '<openssl/evp.h>'
+    expect pass crypto/a.c '<openssl/evp.h>'
+    expect pass proto/ws_handshake.c '"crypto/crypto.h"'
     expect pass net/a.c '<event2/event.h>'
     expect pass native/a.c '"weir/plugin.h"'
     expect pass lua/a.c '"net/loop.h"'
+    expect pass net/http_client.c '<curl/curl.h>'
     expect pass main.c '"worker/server.h"'
     expect fail base/a.c '"proto/b.h"'
     expect fail proto/a.c '"net/loop.h"'
@@ -152,7 +155,9 @@ self_test() {
     expect fail attic/a.c '"base/err.h"'
     expect fail proto/a.c '"attic/b.h"'
     expect fail session/a.c '<event2/event.h>'
-    expect fail proto/ws_frame.c '<openssl/evp.h>'
+    expect fail proto/ws_handshake.c '<openssl/evp.h>'
+    expect fail crypto/a.c '"proto/ws_frame.h"'
+    expect fail net/a.c '<curl/curl.h>'
     expect fail net/a.c '<lua.h>'
     expect fail net/a.c '<zlib.h>'
     expect fail proto/a.c '<yaml.h>'

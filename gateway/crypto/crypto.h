@@ -15,6 +15,9 @@ enum {
     CRYPTO_DIGEST_MAX = 64 /* bytes of the longest digest */
 };
 
+/* The most characters that `size` bytes are in base64, without a terminator. */
+#define CRYPTO_BASE64_CHARS(size) (((size) + 2) / 3 * 4)
+
 enum crypto_digest {
     CRYPTO_SHA1,
     CRYPTO_SHA256,
@@ -40,5 +43,9 @@ bool crypto_equal(struct span a, struct span b);
  * except that base64url may have its padding. WEIR_ENOMEM leaves `out` as it was. */
 WEIR_MUST enum weir_err crypto_base64_encode(struct span bytes, bool url, struct buffer *out);
 WEIR_MUST enum weir_err crypto_base64_decode(struct span text, bool url, struct buffer *out);
+
+/* As encoding, to `out`, which has room for CRYPTO_BASE64_CHARS(bytes.size). Returns how many
+ * characters it has written; no terminator. */
+size_t crypto_base64_write(struct span bytes, bool url, char *out);
 
 #endif

@@ -4,14 +4,14 @@
  * a nonce, which wants good randomness, and never writes a request. */
 #include "proto/ws_client.h"
 
-#include <openssl/evp.h>
-
+#include "crypto/crypto.h"
 #include "proto/http_chars.h"
 #include "proto/ws_handshake.h"
 
 void ws_client_key(const uint8_t nonce[WS_CLIENT_NONCE_BYTES], char out[WS_CLIENT_KEY_BYTES])
 {
-    (void)EVP_EncodeBlock((uint8_t *)out, nonce, WS_CLIENT_NONCE_BYTES); /* 24 characters */
+    struct span bytes = {nonce, WS_CLIENT_NONCE_BYTES};
+    out[crypto_base64_write(bytes, false, out)] = '\0'; /* after 24 characters */
 }
 
 static enum weir_err refuse(const char **why, const char *words)

@@ -6,13 +6,11 @@
 
 #include <string.h>
 
-#include <openssl/evp.h>
-
+#include "crypto/crypto.h"
 #include "proto/http_host.h"
 
 enum {
-    KEY_CHARS = 24, /* 16 bytes in base64 */
-    SHA1_BYTES = 20
+    KEY_CHARS = 24 /* 16 bytes in base64 */
 };
 
 static enum weir_err refuse(unsigned *status, const char **why, unsigned code, const char *words)
@@ -127,16 +125,17 @@ bool ws_handshake_accept(struct span key, char out[WS_ACCEPT_BYTES])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455, section 1.3 */
     uint8_t text[KEY_CHARS + sizeof guid - 1];
-    uint8_t digest[SHA1_BYTES];
+    uint8_t digest[CRYPTO_DIGEST_MAX];
     if (key.size != KEY_CHARS) {
         return false;
     }
     memcpy(text, key.data, KEY_CHARS);
     memcpy(text + KEY_CHARS, guid, sizeof guid - 1);
-    if (EVP_Digest(text, sizeof text, digest, NULL, EVP_sha1(), NULL) != 1) {
+    size_t size = crypto_digest(CRYPTO_SHA1, (struct span){text, sizeof text}, digest);
+    if (size == 0) {
         return false;
     }
-    (void)EVP_EncodeBlock((uint8_t *)out, digest, sizeof digest); /* 28 characters, terminated */
+    out[crypto_base64_write((struct span){digest, size}, false, out)] = '\0'; /* after 28 */
     return true;
 }
 

@@ -8,10 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
+#include "crypto/crypto.h"
 #include "upstream/upstream.h"
 
 enum {
@@ -23,21 +20,24 @@ enum {
 
 enum weir_err sticky_cookie_key(const char *secret, uint8_t key[32])
 {
-    unsigned size = 0;
-    bool made = EVP_Digest(secret, strlen(secret), key, &size, EVP_sha256(), NULL) == 1;
-    return made && size == 32 ? WEIR_OK : WEIR_EINVAL;
+    uint8_t digest[CRYPTO_DIGEST_MAX];
+    if (crypto_digest(CRYPTO_SHA256, span_of(secret), digest) == 0) {
+        return WEIR_EINVAL;
+    }
+    memcpy(key, digest, 32);
+    return WEIR_OK;
 }
 
-/* Writes the whole value, terminated. False: OpenSSL refuses. */
+/* Writes the whole value, terminated. False: memory is out. */
 static bool make_value(const struct upstream_group *group, uint64_t id, char out[VALUE_CHARS + 1])
 {
-    uint8_t full[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
+    uint8_t full[CRYPTO_DIGEST_MAX];
+    struct span key = {group->cookie_key, sizeof group->cookie_key};
     struct buffer signed_text = {0};
     enum weir_err err =
         buffer_printf(&signed_text, "%016llx.%s", (unsigned long long)id, group->config->name);
-    bool made = err == WEIR_OK && HMAC(EVP_sha256(), group->cookie_key, sizeof group->cookie_key,
-                                       signed_text.data, signed_text.size, full, &size) != NULL;
+    bool made = err == WEIR_OK &&
+                crypto_hmac(CRYPTO_SHA256, key, buffer_span(&signed_text), full) > SIGNATURE_BYTES;
     buffer_free(&signed_text);
     if (!made) {
         return false;
@@ -74,7 +74,7 @@ uint64_t sticky_cookie_read(const struct upstream *upstream, struct span value)
         return 0;
     }
     /* In constant time, or a client could find the signature byte by byte. */
-    return CRYPTO_memcmp(expected, value.data, VALUE_CHARS) == 0 ? id : 0;
+    return crypto_equal(span_of(expected), value) ? id : 0;
 }
 
 enum weir_err sticky_cookie_write(const struct upstream *upstream,
