@@ -128,6 +128,7 @@ static enum weir_err pull(void *context, struct stream *client, size_t *got)
     size_t room = 0;
     enum weir_err written = WEIR_OK;
     uint8_t *scratch = worker_read_buffer(tunnel->proxy->worker, &room);
+    WEIR_CHECK(room >= SPLICER_BYTES);
     enum weir_err err =
         splicer_move(worker_splicer(tunnel->proxy->worker), client, stream, scratch, got, &written);
     if (needs_read(tunnel, err)) {
@@ -216,6 +217,7 @@ static bool move_back(struct tunnel *tunnel, struct stream *client)
     size_t moved = 0;
     enum weir_err written = WEIR_OK;
     uint8_t *scratch = worker_read_buffer(tunnel->proxy->worker, &room);
+    WEIR_CHECK(room >= SPLICER_BYTES);
     enum weir_err err = splicer_move(worker_splicer(tunnel->proxy->worker), stream, client, scratch,
                                      &moved, &written);
     if (needs_read(tunnel, err)) {
