@@ -26,6 +26,7 @@ weir_need(lua5.4 liblua5.4-dev)
 weir_need(openssl libssl-dev)
 weir_need(zlib zlib1g-dev)
 weir_need(jansson libjansson-dev)
+weir_need(libcurl libcurl4-openssl-dev)
 
 if(weir_missing)
     message(FATAL_ERROR "Install what is missing with: apt-get install${weir_missing}")

@@ -7,6 +7,7 @@
 
 struct compression_scratch;
 struct cork;
+struct http_client;
 struct loop;
 struct splicer;
 struct upstream_worker;
@@ -26,5 +27,8 @@ uint8_t *worker_read_buffer(struct weir_worker *worker, size_t *size);
 struct compression_scratch *worker_compression(struct weir_worker *worker);
 struct splicer *worker_splicer(struct weir_worker *worker);
 struct upstream_worker *worker_upstreams(struct weir_worker *worker);
+
+/* For HTTP requests of plugins: made when it is first asked for; NULL when memory is out. */
+struct http_client *worker_http_client(struct weir_worker *worker);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "net/http_client.h"
 #include "session/connection.h"
 #include "session/worker_access.h"
 
@@ -22,6 +23,7 @@ enum weir_err worker_state_init(struct weir_worker *worker)
 
 void worker_state_destroy(struct weir_worker *worker)
 {
+    http_client_free(&worker->http_client);
     wheel_free(&worker->wheel);
     free(worker->read_buffer);
     free(worker->cork.data);
@@ -79,4 +81,12 @@ struct splicer *worker_splicer(struct weir_worker *worker)
 struct upstream_worker *worker_upstreams(struct weir_worker *worker)
 {
     return worker->upstreams;
+}
+
+struct http_client *worker_http_client(struct weir_worker *worker)
+{
+    if (worker->http_client == NULL) {
+        worker->http_client = http_client_new(worker->loop);
+    }
+    return worker->http_client;
 }

@@ -19,6 +19,7 @@
 #include "session/generation.h"
 
 struct connection;
+struct http_client;
 struct upstream_worker;
 
 enum {
@@ -52,6 +53,7 @@ struct weir_worker {
     char server_fields_text[80];
 
     struct upstream_worker *upstreams; /* set by worker/; for handlers that forward */
+    struct http_client *http_client;   /* NULL until it is asked for */
     void *owner;                       /* for worker/ */
 };
 
