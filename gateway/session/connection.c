@@ -134,6 +134,7 @@ void connection_became_session(struct connection *connection, struct weir_sessio
     connection->hold_input = false;
     connection->paused = false;
     session->heard_ms = connection_now_ms(connection);
+    directory_add(connection->worker, session);
     connection_enter(connection, CONNECTION_SESSION);
     connection_sweep_later(connection); /* frames may have come early, while the request waited */
 }
@@ -305,7 +306,7 @@ void connection_accept(struct weir_worker *worker, const struct listener_setup *
     connection->generation = generation_join(worker->generation);
     connection->remote = address_of(peer);
     /* Worker and count make it unique in the process without sharing anything. */
-    connection->id = (uint64_t)worker->id << 48 | ++worker->next_id;
+    connection->id = (uint64_t)worker->id << DIRECTORY_WORKER_SHIFT | ++worker->next_id;
     start(connection);
     if (connection->state != CONNECTION_DEAD) {
         connection_update_reading(connection);

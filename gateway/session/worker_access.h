@@ -2,6 +2,7 @@
 #ifndef WEIR_SESSION_WORKER_ACCESS_H
 #define WEIR_SESSION_WORKER_ACCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,13 @@ unsigned worker_count(const struct weir_worker *worker);
 
 /* For handlers that forward: the cork, the read buffer (nothing stays in it between two callbacks
  * of the loop), the scratch for compression, and the worker's part of the upstreams. */
+/* Whether the gateway is stopping: sessions are being closed with 1001. */
+bool worker_is_exiting(const struct weir_worker *worker);
+
+/* For letters to the workers (net/mail_room.h), whose receiver is their struct weir_worker; NULL
+ * where there are no others. */
+struct mail_room *worker_mail_room(struct weir_worker *worker);
+
 struct cork *worker_cork(struct weir_worker *worker);
 uint8_t *worker_read_buffer(struct weir_worker *worker, size_t *size);
 struct compression_scratch *worker_compression(struct weir_worker *worker);

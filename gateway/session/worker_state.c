@@ -25,6 +25,7 @@ void worker_state_destroy(struct weir_worker *worker)
 {
     http_client_free(&worker->http_client);
     wheel_free(&worker->wheel);
+    directory_forget(&worker->directory);
     free(worker->read_buffer);
     free(worker->cork.data);
     splicer_close(&worker->splicer);
@@ -55,6 +56,16 @@ unsigned worker_id(const struct weir_worker *worker)
 unsigned worker_count(const struct weir_worker *worker)
 {
     return worker->count;
+}
+
+bool worker_is_exiting(const struct weir_worker *worker)
+{
+    return worker->draining;
+}
+
+struct mail_room *worker_mail_room(struct weir_worker *worker)
+{
+    return worker->mail_room;
 }
 
 struct cork *worker_cork(struct weir_worker *worker)

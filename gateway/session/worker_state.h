@@ -16,10 +16,12 @@
 #include "net/wheel.h"
 #include "proto/http_head.h"
 #include "session/compression.h"
+#include "session/directory.h"
 #include "session/generation.h"
 
 struct connection;
 struct http_client;
+struct mail_room;
 struct upstream_worker;
 
 enum {
@@ -40,6 +42,7 @@ struct weir_worker {
     struct connection
         *swept; /* whose session has ended or that are to be freed, at the end of the turn */
     size_t connection_count;
+    struct directory directory;
 
     uint8_t
         *read_buffer; /* WORKER_READ_BYTES; nothing stays in it between two connections' turns */
@@ -52,6 +55,7 @@ struct weir_worker {
     uint64_t server_fields_second;
     char server_fields_text[80];
 
+    struct mail_room *mail_room;       /* set by worker/; NULL: there are no other workers */
     struct upstream_worker *upstreams; /* set by worker/; for handlers that forward */
     struct http_client *http_client;   /* NULL until it is asked for */
     void *owner;                       /* for worker/ */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/mail_room.h"
 #include "net/mailbox.h"
 #include "upstream/upstreams.h"
 #include "worker/worker.h"
@@ -26,6 +27,7 @@ struct server {
     struct registry *registry;
     struct loop *loop;
     struct mailbox *mailbox;
+    struct mail_room *room; /* of the workers */
     struct worker **workers;
     struct mailbox_letter *stopped; /* one for each worker to send when it is done */
     unsigned count;
@@ -94,8 +96,8 @@ static enum weir_err start_workers(struct server *server, int *fds, size_t liste
     for (unsigned w = 0; w < server->count; w++) {
         int *mine = &fds[w * listeners];
         server->stopped[w].deliver = worker_has_stopped;
-        enum weir_err err = worker_start(server->registry, w, server->count, mine, server->mailbox,
-                                         &server->stopped[w], &server->workers[w]);
+        enum weir_err err = worker_start(server->registry, w, server->count, mine, server->room,
+                                         server->mailbox, &server->stopped[w], &server->workers[w]);
         for (size_t i = 0; i < listeners; i++) {
             mine[i] = -1; /* taken */
         }
@@ -222,13 +224,16 @@ enum weir_err server_run(struct registry *registry)
     server.loop = loop_new();
     server.workers = calloc(server.count, sizeof *server.workers);
     server.stopped = calloc(server.count, sizeof *server.stopped);
-    if (server.loop != NULL && server.workers != NULL && server.stopped != NULL) {
+    server.room = mail_room_new(server.count);
+    if (server.loop != NULL && server.workers != NULL && server.stopped != NULL &&
+        server.room != NULL) {
         server.mailbox = mailbox_new(server.loop, &server);
     }
     if (server.mailbox != NULL) {
         err = serve(&server);
     }
     mailbox_free(&server.mailbox);
+    mail_room_free(&server.room);
     loop_free(&server.loop);
     free(server.workers);
     free(server.stopped);

@@ -137,7 +137,7 @@ static void patience_over(void *context)
 
 static void stop_received(struct mailbox_letter *letter, void *receiver)
 {
-    struct worker *worker = receiver;
+    struct worker *worker = ((struct weir_worker *)receiver)->owner;
     const struct stop_letter *stop = (const struct stop_letter *)(const void *)letter;
     if (worker->state.draining) {
         return;
@@ -159,10 +159,11 @@ static enum weir_err prepare(struct worker *worker)
         return WEIR_ENOMEM;
     }
     loop_on_turn_end(worker->state.loop, turn_end, worker);
-    worker->mailbox = mailbox_new(worker->state.loop, worker);
+    worker->mailbox = mailbox_new(worker->state.loop, &worker->state);
     if (worker->mailbox == NULL) {
         return WEIR_ENOMEM;
     }
+    mail_room_enter(worker->state.mail_room, worker->state.id, worker->mailbox);
     worker->state.upstreams =
         upstream_worker_new(registry_upstreams(worker->registry), worker->state.loop);
     if (worker->state.upstreams == NULL) {
@@ -184,6 +185,7 @@ static void clean_up(struct worker *worker)
     if (worker->state.upstreams != NULL) {
         upstream_worker_free(&worker->state.upstreams);
     }
+    mail_room_leave(worker->state.mail_room, worker->state.id);
     mailbox_free(&worker->mailbox);
     if (worker->state.loop != NULL) {
         worker_state_destroy(&worker->state);
@@ -236,6 +238,7 @@ static struct worker *make(struct registry *registry, unsigned id, unsigned coun
     worker->registry = registry;
     worker->state.id = id;
     worker->state.count = count;
+    worker->state.owner = worker;
     worker->gates = gates;
     worker->gate_count = gate_count;
     for (size_t i = 0; i < gate_count; i++) {
@@ -245,13 +248,14 @@ static struct worker *make(struct registry *registry, unsigned id, unsigned coun
 }
 
 enum weir_err worker_start(struct registry *registry, unsigned id, unsigned count, const int *fds,
-                           struct mailbox *control, struct mailbox_letter *stopped,
-                           struct worker **out)
+                           struct mail_room *room, struct mailbox *control,
+                           struct mailbox_letter *stopped, struct worker **out)
 {
     struct worker *worker = make(registry, id, count, fds);
     if (worker == NULL) {
         return WEIR_ENOMEM;
     }
+    worker->state.mail_room = room;
     worker->control = control;
     worker->stopped = stopped;
     sem_init(&worker->ready, 0, 0);

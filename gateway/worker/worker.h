@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "net/mail_room.h"
 #include "net/mailbox.h"
 #include "worker/registry.h"
 
@@ -14,10 +15,12 @@ struct worker;
 
 /* Starts the thread with the listening sockets `fds` (taken, also on failure), one for each of the
  * registry's listeners, and waits until it serves. The registry is shared. On WEIR_OK `*out` is
- * given. When the worker has stopped, `stopped` is posted to `control`. Control thread. */
+ * given. When the worker has stopped, `stopped` is posted to `control`. `room` is shared by all
+ * `count` workers and borrowed until worker_join. Control thread. */
 WEIR_MUST enum weir_err worker_start(struct registry *registry, unsigned id, unsigned count,
-                                     const int *fds, struct mailbox *control,
-                                     struct mailbox_letter *stopped, struct worker **out);
+                                     const int *fds, struct mail_room *room,
+                                     struct mailbox *control, struct mailbox_letter *stopped,
+                                     struct worker **out);
 
 /* Asks it to stop: no new connections, sessions get close code 1001, responses are finished; what
  * is left after `patience_ms` is cut. Control thread. */

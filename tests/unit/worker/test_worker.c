@@ -18,6 +18,7 @@ enum {
 struct control {
     struct loop *loop;
     struct mailbox *mailbox;
+    struct mail_room *room;
     struct worker *workers[WORKERS_MAX];
     struct mailbox_letter stopped[WORKERS_MAX];
     unsigned count;
@@ -38,6 +39,8 @@ static void control_make(struct control *control)
     assert_non_null(control->loop);
     control->mailbox = mailbox_new(control->loop, control);
     assert_non_null(control->mailbox);
+    control->room = mail_room_new(WORKERS_MAX);
+    assert_non_null(control->room);
 }
 
 /* The listening socket of a worker; all share one. */
@@ -69,8 +72,8 @@ static enum weir_err control_start(struct control *control, struct fixture *f, u
             continue;
         }
         control->stopped[w].deliver = one_has_stopped;
-        err = worker_start(f->registry, w, count, &fds[w], control->mailbox, &control->stopped[w],
-                           &control->workers[w]);
+        err = worker_start(f->registry, w, count, &fds[w], control->room, control->mailbox,
+                           &control->stopped[w], &control->workers[w]);
         if (err == WEIR_OK) {
             control->count++;
             control->running++;
@@ -101,6 +104,7 @@ static void control_end(struct control *control)
         assert_null(control->workers[w]);
     }
     mailbox_free(&control->mailbox);
+    mail_room_free(&control->room);
     loop_free(&control->loop);
 }
 
