@@ -77,10 +77,6 @@ void session_end(struct weir_session **session, enum close_reason reason)
         }
     }
     *session = NULL;
-    if (ended->tag != 0) {
-        struct weir_worker *worker = ended->connection->worker;
-        worker->session_ended(worker->broker, ended->tag);
-    }
     directory_remove(ended->connection->worker, ended);
     compression_free(&ended->compression);
     blob_free(&ended->message);

@@ -11,6 +11,7 @@ struct cork;
 struct http_client;
 struct loop;
 struct splicer;
+struct mail_room;
 struct upstream_worker;
 struct weir_worker;
 
