@@ -20,7 +20,7 @@ pubsub:   base proto net config
 session:  base proto config net
 handlers: base crypto proto config net upstream pubsub session
 lua:      base crypto session pubsub upstream net/loop.h
-native:   base session pubsub weir
+native:   base session pubsub net/loop.h weir
 worker:   base proto config net upstream pubsub session handlers lua native weir
 admin:    base config session worker
 main.c:   base config worker admin

@@ -8,6 +8,7 @@
 #include "config/check.h"
 #include "config/format.h"
 #include "config/keys.h"
+#include "config/keys_native.h"
 #include "config/keys_proxy.h"
 #include "config/plugin.h"
 
@@ -312,6 +313,13 @@ const struct config_plugin_form keys_forms[] = {
      .section = &keys_lua_plugin,
      .name_offset = offsetof(struct keys_lua_plugin, name),
      .find = plugin_find_lua},
+    {.word = "native",
+     .kind = CONFIG_PLUGIN_NATIVE,
+     .in_chain = true,
+     .is_handler = true,
+     .section = &keys_native_plugin,
+     .name_offset = offsetof(struct keys_native_plugin, name),
+     .find = plugin_find_native},
     {.word = "static",
      .kind = CONFIG_PLUGIN_STATIC,
      .is_handler = true,

@@ -3,7 +3,8 @@
  * a Lua file.
  *
  * Called by load.c for each route. It looks for files and never opens them: whether a Lua file
- * compiles is found out by the Lua host. */
+ * compiles is found out by the Lua host, and whether a shared object is a plugin by the native
+ * one. */
 #include "config/plugin.h"
 
 #include <dirent.h>
@@ -29,12 +30,13 @@ static bool is_readable_file(const char *path)
     return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, R_OK) == 0;
 }
 
-/* `FOLDER/NAME.lua` where that file can be read; else NULL. */
-static char *file_in_folder(struct loader *l, const char *folder, const char *name)
+/* `FOLDER/NAME` with the ending, where that file can be read; else NULL. */
+static char *file_in_folder(struct loader *l, const char *folder, const char *name,
+                            const char *ending)
 {
     struct buffer path = {0};
     char *found = NULL;
-    if (buffer_printf(&path, "%s/%s.lua", folder, name) != WEIR_OK) {
+    if (buffer_printf(&path, "%s/%s%s", folder, name, ending) != WEIR_OK) {
         l->arena->exhausted = true;
     } else if (is_readable_file((const char *)path.data)) {
         found = arena_text(l->arena, (const char *)path.data, path.size);
@@ -44,8 +46,10 @@ static char *file_in_folder(struct loader *l, const char *folder, const char *na
 }
 
 /* Keeps the nearest name in `kept`, since the folder's entry goes with the next one. */
-static void offer_files(struct suggestion *nearest, const char *folder, char kept[NAME_BYTES])
+static void offer_files(struct suggestion *nearest, const char *folder, const char *ending,
+                        char kept[NAME_BYTES])
 {
+    size_t ending_size = strlen(ending);
     DIR *dir = opendir(folder);
     if (dir == NULL) {
         return;
@@ -53,14 +57,16 @@ static void offer_files(struct suggestion *nearest, const char *folder, char kep
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         char name[NAME_BYTES];
         size_t size = strlen(entry->d_name);
-        if (size < 5 || size >= sizeof(name) || strcmp(entry->d_name + size - 4, ".lua") != 0) {
+        if (size <= ending_size || size >= sizeof(name) ||
+            strcmp(entry->d_name + size - ending_size, ending) != 0) {
             continue;
         }
-        memcpy(name, entry->d_name, size - 4);
-        name[size - 4] = '\0';
+        size -= ending_size;
+        memcpy(name, entry->d_name, size);
+        name[size] = '\0';
         suggest_offer(nearest, name);
         if (nearest->nearest == name) {
-            memcpy(kept, name, size - 3);
+            memcpy(kept, name, size + 1);
             nearest->nearest = kept;
         }
     }
@@ -69,7 +75,7 @@ static void offer_files(struct suggestion *nearest, const char *folder, char kep
 
 /* `bare` tells that a built-in plugin's word could have stood here too. */
 static void refuse_missing(struct loader *l, const struct yaml_node *node, const char *name,
-                           bool bare)
+                           const char *ending, bool bare)
 {
     const struct config_strings *folders = &l->config->plugin_path;
     struct suggestion nearest = {.word = name};
@@ -85,7 +91,7 @@ static void refuse_missing(struct loader *l, const struct yaml_node *node, const
         }
     }
     for (size_t i = 0; i < folders->count; i++) {
-        offer_files(&nearest, folders->items[i], kept);
+        offer_files(&nearest, folders->items[i], ending, kept);
         if (used < sizeof(searched)) {
             int length = snprintf(searched + used, sizeof(searched) - used, "%s%s",
                                   i > 0 ? ", " : "", folders->items[i]);
@@ -102,22 +108,28 @@ static void refuse_missing(struct loader *l, const struct yaml_node *node, const
     }
 }
 
-static char *find_lua(struct loader *l, const struct yaml_node *node, const char *name, bool bare)
+static char *find_file(struct loader *l, const struct yaml_node *node, const char *name,
+                       const char *ending, bool bare)
 {
     const struct config_strings *folders = &l->config->plugin_path;
     for (size_t i = 0; i < folders->count; i++) {
-        char *file = file_in_folder(l, folders->items[i], name);
+        char *file = file_in_folder(l, folders->items[i], name, ending);
         if (file != NULL) {
             return file;
         }
     }
-    refuse_missing(l, node, name, bare);
+    refuse_missing(l, node, name, ending, bare);
     return NULL;
 }
 
 char *plugin_find_lua(struct loader *l, const struct yaml_node *node, const char *name)
 {
-    return find_lua(l, node, name, false);
+    return find_file(l, node, name, ".lua", false);
+}
+
+char *plugin_find_native(struct loader *l, const struct yaml_node *node, const char *name)
+{
+    return find_file(l, node, name, ".so", false);
 }
 
 /* A folder that the key table's format has checked, or a file that is made when it is opened. */
@@ -300,7 +312,7 @@ static void load_bare(struct loader *l, const struct yaml_node *node, struct con
         load_form(l, built_in, NULL, node, out);
     } else {
         out->kind = CONFIG_PLUGIN_LUA;
-        out->file = find_lua(l, node, name, true);
+        out->file = find_file(l, node, name, ".lua", true);
         out->settings_json = arena_text(l->arena, "{}", 2);
     }
     out->name = name;

@@ -14,6 +14,9 @@ void plugin_load(struct loader *l, const struct yaml_node *node, bool in_chain,
 /* The finder of `lua`: a Lua file along plugin_path. `node` is where the name stands. */
 char *plugin_find_lua(struct loader *l, const struct yaml_node *node, const char *name);
 
+/* The finder of `native`: a shared object along plugin_path. */
+char *plugin_find_native(struct loader *l, const struct yaml_node *node, const char *name);
+
 /* The finder of forms whose name is a path already: it is what was written. */
 char *plugin_find_path(struct loader *l, const struct yaml_node *node, const char *name);
 

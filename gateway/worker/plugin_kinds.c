@@ -7,6 +7,7 @@
 #include "handlers/static.h"
 #include "handlers/upstream_admin.h"
 #include "lua/host.h"
+#include "native/host.h"
 
 const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugin)
 {
@@ -22,6 +23,7 @@ const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugi
     case CONFIG_PLUGIN_UPSTREAM_ADMIN:
         return upstream_admin_ops();
     case CONFIG_PLUGIN_NATIVE:
+        return native_host_ops();
     case CONFIG_PLUGIN_JWT:
     case CONFIG_PLUGIN_METRICS:
         break;
@@ -29,10 +31,15 @@ const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugi
     return NULL;
 }
 
-const struct weir_plugin_ops *plugin_kinds_ops_of(const struct weir_plugin_ops *loaded,
-                                                  const void *self)
+struct chain_link plugin_kinds_link(const struct weir_plugin_ops *loaded, void *self)
 {
-    return loaded == lua_host_ops() ? lua_host_ops_of(self) : loaded;
+    struct chain_link link = {.ops = loaded, .self = self};
+    if (loaded == lua_host_ops()) {
+        link.ops = lua_host_ops_of(self);
+    } else if (loaded == native_host_ops()) {
+        link.ops = native_host_ops_of(self, &link.self);
+    }
+    return link;
 }
 
 void plugin_kinds_prepare(const struct config *config, struct upstreams *upstreams)

@@ -5,16 +5,16 @@
 #include <weir/plugin.h>
 
 #include "config/config.h"
+#include "session/generation.h"
 
-/* The callbacks for a plugin of the configuration; static storage, NULL where there are none. Any
- * thread. */
+/* How a plugin of the configuration is loaded and started; static storage, NULL where there are
+ * none. Any thread. */
 const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugin);
 
-/* The callbacks of a plugin that was loaded with `loaded` as it stands in a chain, once its worker
- * part has started: those, maybe without some that would do nothing. `self` is the worker part,
- * borrowed. Any thread. */
-const struct weir_plugin_ops *plugin_kinds_ops_of(const struct weir_plugin_ops *loaded,
-                                                  const void *self);
+/* The plugin as it stands in a chain, once its worker part has started: its own callbacks, maybe
+ * without some that would do nothing. `loaded` is what plugin_kinds_ops gave, `self` the worker
+ * part, borrowed. Any thread. */
+struct chain_link plugin_kinds_link(const struct weir_plugin_ops *loaded, void *self);
 
 struct upstreams;
 

@@ -71,19 +71,11 @@ static struct chain_link link_of(const struct worker_part *part, const struct co
     for (size_t i = 0; i < registry->plugin_count; i++) {
         const struct config_plugin *other = registry->plugins[i].config;
         if (registry_is_same_plugin(other, plugin)) {
-            void *self = part->selves[i];
-            return (struct chain_link){plugin_kinds_ops_of(registry->plugins[i].ops, self), self};
+            return plugin_kinds_link(registry->plugins[i].ops, part->selves[i]);
         }
     }
     WEIR_CHECK(0 && "every plugin of the configuration has been loaded");
     return (struct chain_link){0};
-}
-
-static bool takes_pieces(const struct weir_plugin_ops *ops)
-{
-    /* A plugin built for version 1.0 has no such member. */
-    return ops->struct_size >= offsetof(struct weir_plugin_ops, on_piece) + sizeof ops->on_piece &&
-           ops->on_piece != NULL;
 }
 
 static void describe_chain(struct route *route)
@@ -99,7 +91,8 @@ static void describe_chain(struct route *route)
             route->has_sender = true;
         }
     }
-    route->piecewise = takes_pieces(route->chain[handler].ops) && route->first_reader >= handler;
+    route->piecewise =
+        route->chain[handler].ops->on_piece != NULL && route->first_reader >= handler;
 }
 
 static void make_route(const struct worker_part *part, const struct config_route *config,

@@ -22,10 +22,19 @@
 #define ROUTES "routes: [{path: /, handler: {static: www}}]\n"
 
 static char fixture_folder[] = "/tmp/weir-config-XXXXXX";
-static const char *const fixture_files[] = {
-    "plugins/echo.lua",   "plugins/rate_limit.lua", "plugins/notes.txt", "more/chat.lua",
-    "more/echo.lua",      "www/index.html",         "tls/cert.pem",      "tls/key.pem",
-    "tls/other-cert.pem", "tls/other-key.pem",      "tls/client-ca.pem", NULL};
+static const char *const fixture_files[] = {"plugins/echo.lua",
+                                            "plugins/rate_limit.lua",
+                                            "plugins/notes.txt",
+                                            "more/chat.lua",
+                                            "more/echo.lua",
+                                            "www/index.html",
+                                            "tls/cert.pem",
+                                            "tls/key.pem",
+                                            "tls/other-cert.pem",
+                                            "tls/other-key.pem",
+                                            "tls/client-ca.pem",
+                                            "more/auth.so",
+                                            NULL};
 static const char *const fixture_folders[] = {"plugins", "more", "www", "tls", NULL};
 
 static int fixture_make(void **state)

@@ -139,19 +139,43 @@ static void test_missing_plugins_name_the_nearest_file(void **state)
         "is empty\n");
 }
 
+static void test_native_plugins_are_shared_objects(void **state)
+{
+    (void)state;
+    struct config *c = load_good("plugin_path: [plugins, more]\n" LISTEN "routes:\n"
+                                 "  - path: /\n"
+                                 "    plugins: [{native: auth, config: {a: 1}}]\n"
+                                 "    handler: {native: auth}\n");
+    const struct config_route *r = &c->routes[0];
+    assert_int_equal(r->plugins[0].kind, CONFIG_PLUGIN_NATIVE);
+    assert_string_equal(r->plugins[0].name, "auth");
+    assert_string_equal(r->plugins[0].file, "more/auth.so");
+    assert_string_equal(r->plugins[0].settings_json, "{\"a\":1}");
+    assert_string_equal(r->handler.settings_json, "{}");
+    config_release(&c);
+    expect_errors("plugin_path: [plugins, more]\n" LISTEN
+                  "routes: [{path: /, plugins: [auth], handler: {native: aut}}]\n",
+                  "t.yaml:3:30: routes[0].plugins[0]: plugin `auth` not found in plugins, more\n"
+                  "t.yaml:3:55: routes[0].handler.native: plugin `aut` not found in plugins, more; "
+                  "did you mean `auth`?\n");
+    expect_handler_error("{native: auth.so}", "23: routes[0].handler.native: `auth.so` is a file "
+                                              "name; write it without its ending");
+}
+
 static void test_refuses_what_is_no_form(void **state)
 {
     (void)state;
     expect_handler_error(
-        "{}", "14: routes[0].handler: names no plugin; expected `lua`, `static`, `proxy` or "
-              "`upstream_admin`");
+        "{}",
+        "14: routes[0].handler: names no plugin; expected `lua`, `native`, `static`, `proxy` or "
+        "`upstream_admin`");
     expect_handler_error(
         "{laa: echo}", "15: routes[0].handler: unknown kind of plugin `laa`, did you mean `lua`?");
     expect_handler_error("{proxy: chat}",
                          "22: routes[0].handler.proxy: there is no upstream `chat`");
-    expect_handler_error("{native: auth}",
-                         "15: routes[0].handler: unknown kind of plugin `native`, "
-                         "expected `lua`, `static`, `proxy` or `upstream_admin`");
+    expect_handler_error("{wasm: auth}",
+                         "15: routes[0].handler: unknown kind of plugin `wasm`, "
+                         "expected `lua`, `native`, `static`, `proxy` or `upstream_admin`");
     expect_handler_error("{lua: echo, static: www}",
                          "26: routes[0].handler: names both `lua` and `static`");
     expect_handler_error("{lua: echo, confg: {}}",
@@ -192,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_settings_have_the_types_of_the_core_schema),
         cmocka_unit_test(test_settings_refuse_what_json_cannot_say),
         cmocka_unit_test(test_missing_plugins_name_the_nearest_file),
+        cmocka_unit_test(test_native_plugins_are_shared_objects),
         cmocka_unit_test(test_refuses_what_is_no_form),
         cmocka_unit_test(test_refuses_handlers_in_the_chain),
     };
