@@ -92,26 +92,32 @@ static bool decode_group(const uint8_t *text, size_t chars, bool url, uint8_t *o
     return bad == 0 && rest == 0;
 }
 
-enum weir_err crypto_base64_decode(struct span text, bool url, struct buffer *out)
+enum weir_err crypto_base64_read(struct span text, bool url, uint8_t *out, size_t *size)
 {
-    if (text.size == 0) {
-        return WEIR_OK;
-    }
+    size_t used = 0;
     if (!strip_padding(&text, url)) {
         return WEIR_EPROTO;
     }
-    enum weir_err err = buffer_reserve(out, text.size / 4 * 3 + 3);
-    if (err != WEIR_OK) {
-        return err;
-    }
-    size_t size = out->size;
     for (size_t i = 0; i < text.size; i += 4) {
         size_t chars = text.size - i < 4 ? text.size - i : 4;
-        if (!decode_group(text.data + i, chars, url, out->data + size)) {
+        if (!decode_group(text.data + i, chars, url, out + used)) {
             return WEIR_EPROTO;
         }
-        size += chars - 1;
+        used += chars - 1;
     }
-    out->size = size;
+    *size = used;
     return WEIR_OK;
+}
+
+enum weir_err crypto_base64_decode(struct span text, bool url, struct buffer *out)
+{
+    size_t size = 0;
+    enum weir_err err = buffer_reserve(out, CRYPTO_BASE64_BYTES(text.size));
+    if (err == WEIR_OK) {
+        err = crypto_base64_read(text, url, out->data + out->size, &size);
+    }
+    if (err == WEIR_OK) {
+        out->size += size;
+    }
+    return err;
 }

@@ -18,6 +18,9 @@ enum {
 /* The most characters that `size` bytes are in base64, without a terminator. */
 #define CRYPTO_BASE64_CHARS(size) (((size) + 2) / 3 * 4)
 
+/* Room enough for what `size` characters of base64 decode to. */
+#define CRYPTO_BASE64_BYTES(size) ((size) / 4 * 3 + 3)
+
 enum crypto_digest {
     CRYPTO_SHA1,
     CRYPTO_SHA256,
@@ -47,5 +50,9 @@ WEIR_MUST enum weir_err crypto_base64_decode(struct span text, bool url, struct 
 /* As encoding, to `out`, which has room for CRYPTO_BASE64_CHARS(bytes.size). Returns how many
  * characters it has written; no terminator. */
 size_t crypto_base64_write(struct span bytes, bool url, char *out);
+
+/* As decoding, to `out`, which has room for CRYPTO_BASE64_BYTES(text.size); `*size` is how many
+ * bytes it holds. */
+WEIR_MUST enum weir_err crypto_base64_read(struct span text, bool url, uint8_t *out, size_t *size);
 
 #endif

@@ -1,4 +1,4 @@
-/* The global `weir`: log, config, now, worker, json, and what api_timer.c adds. lua-cjson is loaded
+/* The global `weir`: log, config, now, worker, json, and what the other api_*.c add. lua-cjson is loaded
  * when it is first needed, so a plugin without JSON needs no such package. Called by instance.c. */
 #include "lua/api_weir.h"
 
@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "lua/api_crypto.h"
 #include "lua/api_timer.h"
 #include "lua/instance.h"
 #include "lua/sandbox.h"
@@ -149,6 +150,7 @@ void api_weir_open(lua_State *L)
     lua_setfield(L, 1, "now");
     set_worker(L);
     api_timer_open(L);
+    api_crypto_open(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, weir_index);
     lua_setfield(L, -2, "__index");
