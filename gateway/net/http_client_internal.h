@@ -1,4 +1,4 @@
-/* One call of the HTTP client, for http_client.c and http_client_call.c. */
+/* One call of the HTTP client, shared by the files of the client. */
 #ifndef WEIR_NET_HTTP_CLIENT_INTERNAL_H
 #define WEIR_NET_HTTP_CLIENT_INTERNAL_H
 
@@ -43,6 +43,16 @@ struct http_call {
  * left of it. On WEIR_OK `*out` is given. */
 WEIR_MUST enum weir_err http_call_new(const struct http_call_wish *wish, char *why,
                                       struct http_call **out);
+
+/* Checks the wish and tells it to `call->easy`. Errors as http_client_start. */
+WEIR_MUST enum weir_err http_call_describe(struct http_call *call,
+                                           const struct http_call_wish *wish, char *why);
+
+/* libcurl's callbacks for a line of the head, for bytes of the body, and to fill the request's
+ * body; `context` is the call. */
+size_t http_call_head_came(char *data, size_t size, size_t count, void *context);
+size_t http_call_body_came(char *data, size_t size, size_t count, void *context);
+size_t http_call_body_wanted(char *data, size_t size, size_t count, void *context);
 
 /* Frees it; it must be in no multi handle. */
 void http_call_free(struct http_call *call);
