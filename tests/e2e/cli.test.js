@@ -216,12 +216,18 @@ routes:
 
   test('the sample configurations', async () => {
     const pair = certs.pair('localhost');
+    const { binary } = require('./lib/weir');
     for (const name of fs.readdirSync(path.join(root, 'conf')).filter((file) => file.endsWith('.yaml'))) {
       const yaml = fs.readFileSync(path.join(root, 'conf', name), 'utf8');
       const { spawnSync } = require('node:child_process');
-      const { status, stderr } = spawnSync(require('./lib/weir').binary, ['-t', '-c', `conf/${name}`], {
+      const { status, stderr } = spawnSync(binary, ['-t', '-c', `conf/${name}`], {
         cwd: root,
-        env: { ...process.env, WEIR_CERTIFICATE: pair.certificate, WEIR_PRIVATE_KEY: pair.private_key },
+        env: {
+          ...process.env,
+          WEIR_CERTIFICATE: pair.certificate,
+          WEIR_PRIVATE_KEY: pair.private_key,
+          WEIR_NATIVE_PLUGINS: path.join(path.dirname(binary), 'plugins'),
+        },
       });
       assert.equal(status, 0, `${name}: ${stderr}${yaml.length}`);
     }
