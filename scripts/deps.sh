@@ -18,7 +18,7 @@ build_packages=(
 
 test_packages=(
     "${build_packages[@]}"
-    libcmocka-dev clang=clang libclang-rt-dev clang-format=clang-format
+    libcmocka-dev g++=c++ clang=clang libclang-rt-dev clang-format=clang-format
     nodejs=node npm=npm openssl=openssl curl=curl redis-server=redis-server nginx-light=nginx
 )
 
