@@ -209,13 +209,16 @@ enum weir_err shared_dict_set(struct shared_dict *dict, struct span key,
 }
 
 enum weir_err shared_dict_increase(struct shared_dict *dict, struct span key, double by,
-                                   double initial, uint64_t ttl_ms, uint64_t now_ms, double *sum)
+                                   const double *initial, uint64_t ttl_ms, uint64_t now_ms,
+                                   double *sum)
 {
     struct place at = place_lock(dict, key);
     struct shared_entry *entry = find(&at, now_ms);
     enum weir_err err = WEIR_OK;
-    if (entry == NULL) {
-        struct shared_value value = {.kind = SHARED_NUMBER, .number = initial + by};
+    if (entry == NULL && initial == NULL) {
+        err = WEIR_AGAIN;
+    } else if (entry == NULL) {
+        struct shared_value value = {.kind = SHARED_NUMBER, .number = *initial + by};
         err = store(&at, &value, NULL, expiry(ttl_ms, now_ms));
         *sum = err == WEIR_OK ? value.number : *sum;
     } else if (entry->kind != SHARED_NUMBER) {

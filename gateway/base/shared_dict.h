@@ -48,11 +48,12 @@ WEIR_MUST enum weir_err shared_dict_set(struct shared_dict *dict, struct span ke
                                         const struct shared_value *value, uint64_t ttl_ms,
                                         bool only_new, uint64_t now_ms);
 
-/* Adds `by` to the number at `key` and gives the sum; where there is none, `initial` is taken first
- * (with `ttl_ms`). WEIR_EINVAL: what is there is no number. */
+/* Adds `by` to the number at `key` and gives the sum; where there is none, `*initial` is taken
+ * first (with `ttl_ms`), or WEIR_AGAIN given where that is NULL. WEIR_EINVAL: what is there is no
+ * number; WEIR_ELIMIT and WEIR_ENOMEM as shared_dict_set. */
 WEIR_MUST enum weir_err shared_dict_increase(struct shared_dict *dict, struct span key, double by,
-                                             double initial, uint64_t ttl_ms, uint64_t now_ms,
-                                             double *sum);
+                                             const double *initial, uint64_t ttl_ms,
+                                             uint64_t now_ms, double *sum);
 
 /* Milliseconds to live: *ttl_ms 0 for ever; false where there is no such key. */
 bool shared_dict_ttl(struct shared_dict *dict, struct span key, uint64_t now_ms, uint64_t *ttl_ms);
@@ -67,7 +68,7 @@ WEIR_MUST enum weir_err shared_dict_keys(struct shared_dict *dict, size_t most, 
 
 /* A token bucket at `key`: `rate` tokens a second, at most `burst`; takes `count` if there are so
  * many. Atomic, for rate limits over all workers. False: too few; `*wait_ms` tells when there will
- * be enough (0: never). */
+ * be enough (0: never). What else is at `key` is replaced; where no memory is left, it is true. */
 bool shared_dict_take(struct shared_dict *dict, struct span key, double rate, double burst,
                       double count, uint64_t now_ms, uint64_t *wait_ms);
 

@@ -253,6 +253,13 @@ struct config_lua {
     uint64_t memory_limit; /* bytes of one Lua state */
 };
 
+/* One of `shared:`, a dictionary of all workers. */
+struct config_shared {
+    char *name;
+    uint64_t size; /* bytes of all its entries */
+    unsigned line;
+};
+
 struct config {
     uint64_t workers; /* 1..1024; `auto` has been resolved */
     uint64_t shutdown_timeout_ms;
@@ -267,6 +274,8 @@ struct config {
     struct config_strings plugin_path;
     struct config_http http;
     struct config_lua lua;
+    struct config_shared *shared;
+    size_t shared_count;
     struct config_resolver resolver;
     struct config_upstream *upstreams;
     size_t upstream_count;

@@ -8,6 +8,7 @@
 
 #include "config/check.h"
 #include "config/format.h"
+#include "config/keys_shared.h"
 
 #define SECOND 1000u
 #define MINUTE (60u * SECOND)
@@ -318,6 +319,14 @@ static const struct config_key root_keys[] = {
      .offset = offsetof(struct config, lua),
      .section = &keys_lua,
      .doc = "Limits of Lua plugins."},
+    {.name = "shared",
+     .type = KEY_SECTIONS_BY_NAME,
+     .offset = offsetof(struct config, shared),
+     .count_offset = offsetof(struct config, shared_count),
+     .name_format = &format_token,
+     .section = &keys_shared,
+     .doc = "Dictionaries that plugins on all workers share, by name.",
+     .example = "limits"},
     {.name = "resolver",
      .type = KEY_SECTION,
      .offset = offsetof(struct config, resolver),

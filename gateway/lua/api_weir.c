@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "lua/api_crypto.h"
+#include "lua/api_shared.h"
 #include "lua/api_timer.h"
 #include "lua/instance.h"
 #include "lua/sandbox.h"
@@ -150,6 +151,7 @@ void api_weir_open(lua_State *L)
     lua_setfield(L, 1, "now");
     set_worker(L);
     api_timer_open(L);
+    api_shared_open(L);
     api_crypto_open(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, weir_index);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/shared_dicts.h"
 #include "net/tls_context.h"
 #include "upstream/upstreams.h"
 #include "worker/plugin_kinds.h"
@@ -61,6 +62,23 @@ static enum weir_err load_plugin(struct registry *registry, const struct config_
                              why);
     }
     registry->plugin_count++;
+    return WEIR_OK;
+}
+
+/* Plugins find them as soon as they are loaded. Those of an earlier configuration go on. */
+static enum weir_err declare_shared(const struct config *config, const char *file)
+{
+    for (size_t i = 0; i < config->shared_count; i++) {
+        const struct config_shared *shared = &config->shared[i];
+        size_t kept = 0;
+        if (shared_dicts_declare(shared->name, shared->size, &kept) != WEIR_OK) {
+            return WEIR_ENOMEM;
+        }
+        if (kept != shared->size) {
+            log_warn("config", "%s:%u: shared.%s keeps its size of %zu bytes until a restart", file,
+                     shared->line, shared->name, kept);
+        }
+    }
     return WEIR_OK;
 }
 
@@ -175,6 +193,9 @@ enum weir_err registry_load(struct config *config, const char *file, struct buff
     enum weir_err err = load_listeners(registry, file, errors);
     if (err == WEIR_OK) {
         err = upstreams_new(config, file, errors, &registry->upstreams);
+    }
+    if (err == WEIR_OK) {
+        err = declare_shared(config, file);
     }
     if (err == WEIR_OK) {
         err = load_plugins(registry, file, errors);

@@ -246,10 +246,11 @@ static void test_refuses_what_can_never_fit_and_keeps_what_is_there(void **state
 
 static void test_increase_begins_with_the_initial_number(void **state)
 {
+    const double initial = 10;
     double sum = 0;
-    assert_int_equal(shared_dict_increase(*state, SPAN("n"), 2, 10, 50, NOW, &sum), WEIR_OK);
+    assert_int_equal(shared_dict_increase(*state, SPAN("n"), 2, &initial, 50, NOW, &sum), WEIR_OK);
     assert_true(sum == 12);
-    assert_int_equal(shared_dict_increase(*state, SPAN("n"), -3, 10, 50, NOW, &sum), WEIR_OK);
+    assert_int_equal(shared_dict_increase(*state, SPAN("n"), -3, &initial, 50, NOW, &sum), WEIR_OK);
     assert_true(sum == 9);
     assert_true(number_at(*state, "n") == 9);
     assert_false(has(*state, "n", NOW + 50));
@@ -257,11 +258,21 @@ static void test_increase_begins_with_the_initial_number(void **state)
 
 static void test_increase_refuses_what_is_no_number(void **state)
 {
+    const double initial = 0;
     double sum = 42;
     set_for(*state, "k", "12", 0, NOW);
-    assert_int_equal(shared_dict_increase(*state, SPAN("k"), 1, 0, 0, NOW, &sum), WEIR_EINVAL);
+    assert_int_equal(shared_dict_increase(*state, SPAN("k"), 1, &initial, 0, NOW, &sum),
+                     WEIR_EINVAL);
     assert_true(sum == 42);
     assert_text(*state, "k", "12");
+}
+
+static void test_increase_without_an_initial_number_makes_nothing(void **state)
+{
+    double sum = 42;
+    assert_int_equal(shared_dict_increase(*state, SPAN("n"), 2, NULL, 50, NOW, &sum), WEIR_AGAIN);
+    assert_true(sum == 42);
+    assert_false(has(*state, "n", NOW));
 }
 
 /* --- token buckets --- */
@@ -364,12 +375,14 @@ static void *increase_and_take(void *context)
     struct crowd *me = context;
     for (unsigned i = 0; i < ROUNDS; i++) {
         char key[16];
+        const double initial = 0;
         double sum = 0;
         uint64_t wait_ms = 0;
         struct shared_value value = text("some value");
         struct buffer out = {0};
         snprintf(key, sizeof key, "%u", (i * 7 + me->id) % 100);
-        assert_int_equal(shared_dict_increase(me->dict, SPAN("n"), 1, 0, 0, NOW, &sum), WEIR_OK);
+        assert_int_equal(shared_dict_increase(me->dict, SPAN("n"), 1, &initial, 0, NOW, &sum),
+                         WEIR_OK);
         assert_int_equal(shared_dict_set(me->dict, span_of(key), &value, 0, false, NOW), WEIR_OK);
         assert_int_equal(shared_dict_get(me->dict, span_of(key), NOW, &value, &out), WEIR_OK);
         assert_int_equal(value.bytes.size, 10);
@@ -415,6 +428,7 @@ int main(void)
         SMALL_TEST(test_entries_with_what_they_cost_stay_within_the_size),
         SMALL_TEST(test_refuses_what_can_never_fit_and_keeps_what_is_there),
         LARGE_TEST(test_increase_begins_with_the_initial_number),
+        LARGE_TEST(test_increase_without_an_initial_number_makes_nothing),
         LARGE_TEST(test_increase_refuses_what_is_no_number),
         LARGE_TEST(test_a_bucket_gives_its_burst_and_then_its_rate),
         LARGE_TEST(test_a_bucket_fills_no_higher_than_its_burst),
