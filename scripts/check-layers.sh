@@ -16,8 +16,8 @@ proto:    base crypto
 config:   base
 net:      base
 upstream: base crypto proto config net
-pubsub:   base proto net config
 session:  base proto config net
+pubsub:   base proto net config session
 handlers: base crypto proto config net upstream pubsub session
 lua:      base crypto session pubsub upstream net/loop.h
 native:   base session pubsub net/loop.h weir

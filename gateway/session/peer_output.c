@@ -42,6 +42,18 @@ enum weir_err peer_send(struct weir_session *session, enum weir_kind kind, struc
     return send_frame(session, first_byte, wire);
 }
 
+enum weir_err peer_send_framed(struct weir_session *session, const struct weir_message *message,
+                               struct span head)
+{
+    struct span payload = {message->payload.data, message->payload.size};
+    if (compresses(session, payload)) {
+        return peer_send(session, message->kind, payload);
+    }
+    session->messages_out++;
+    session->request->bytes_out += payload.size;
+    return output_write(session->connection, head, payload);
+}
+
 enum weir_err peer_send_piece(struct weir_session *session, enum weir_kind kind, struct span bytes,
                               bool first, bool last)
 {

@@ -77,6 +77,10 @@ void session_end(struct weir_session **session, enum close_reason reason)
         }
     }
     *session = NULL;
+    if (ended->tag != 0) {
+        struct weir_worker *worker = ended->connection->worker;
+        worker->session_ended(worker->broker, ended->tag);
+    }
     directory_remove(ended->connection->worker, ended);
     compression_free(&ended->compression);
     blob_free(&ended->message);
@@ -124,10 +128,24 @@ static bool is_full(const struct weir_session *session)
     return stream_queued(&connection->stream) >= most;
 }
 
+/* Walks on_send from the plugin before `seat` outwards; whether the message goes on as it is. */
+static bool walk_out(struct weir_session *session, unsigned seat,
+                     const struct weir_message *message)
+{
+    const struct route *route = session->request->route;
+    while (route->has_sender && seat-- > 0) {
+        const struct chain_link *link = &route->chain[seat];
+        if (link->ops->on_send != NULL &&
+            link->ops->on_send(link->self, session, seat, message) != WEIR_NEXT) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum weir_err session_send(struct weir_session *session, unsigned seat, enum weir_kind kind,
                            struct span payload)
 {
-    const struct route *route = session->request->route;
     if (!session_is_open(session)) {
         return WEIR_ECLOSED;
     }
@@ -142,15 +160,31 @@ enum weir_err session_send(struct weir_session *session, unsigned seat, enum wei
     if (kind == WEIR_TEXT && !utf8_is_valid(payload.data, payload.size)) {
         return WEIR_EINVAL;
     }
-    while (route->has_sender && seat-- > 0) {
-        const struct chain_link *link = &route->chain[seat];
-        struct weir_message message = {kind, {payload.data, payload.size}};
-        if (link->ops->on_send != NULL &&
-            link->ops->on_send(link->self, session, seat, &message) != WEIR_NEXT) {
-            return WEIR_OK;
-        }
+    struct weir_message message = {kind, {payload.data, payload.size}};
+    if (!walk_out(session, seat, &message)) {
+        return WEIR_OK;
     }
     return session_is_open(session) ? peer_send(session, kind, payload) : WEIR_ECLOSED;
+}
+
+enum weir_err session_send_framed(struct weir_session *session, unsigned seat,
+                                  const struct weir_message *message, struct span head)
+{
+    if (!session_is_open(session)) {
+        return WEIR_ECLOSED;
+    }
+    if (session->sends_pieces || is_full(session)) {
+        return WEIR_ELIMIT;
+    }
+    if (!walk_out(session, seat, message)) {
+        return WEIR_OK;
+    }
+    return session_is_open(session) ? peer_send_framed(session, message, head) : WEIR_ECLOSED;
+}
+
+uint32_t *session_tag(struct weir_session *session)
+{
+    return &session->tag;
 }
 
 enum weir_err session_ping(struct weir_session *session, struct span payload)

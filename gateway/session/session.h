@@ -29,6 +29,16 @@ void **session_seat(struct weir_session *session, unsigned seat);
 WEIR_MUST enum weir_err session_send(struct weir_session *session, unsigned seat,
                                      enum weir_kind kind, struct span payload);
 
+/* Sends one message of those that go to many: `head` is that of its plain frame, made once for all
+ * of them, and text has been checked. As session_send, but nobody hears of a client that is too far
+ * behind (WEIR_ELIMIT): no on_drain follows. */
+WEIR_MUST enum weir_err session_send_framed(struct weir_session *session, unsigned seat,
+                                            const struct weir_message *message, struct span head);
+
+/* A number that the broker keeps with the session, 0 at first. While it is another, the end of the
+ * session is told (worker_set_broker). */
+uint32_t *session_tag(struct weir_session *session);
+
 /* Whether messages to the client have to be sent whole: a plugin before `seat` has on_send, or they
  * are compressed. */
 bool session_sends_whole(const struct weir_session *session, unsigned seat);

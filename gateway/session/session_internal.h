@@ -35,6 +35,7 @@ struct weir_session {
     bool piece_begun : 1;  /* inwards: the handler has been given a part of the message under way */
     bool sends_pieces : 1; /* outwards: a message is under way, piece by piece */
     bool drain_due : 1;    /* somebody was told "full" because of that */
+    uint32_t tag;          /* the broker's number for its subscriptions; 0 without any */
 };
 
 /* Makes the session of an accepted request. Given; NULL when memory is out. `compression` is taken.
@@ -83,6 +84,10 @@ void peer_input_direct(struct weir_session *session, size_t size);
 /* Encodes and sends one message (compressed where that was agreed and pays). */
 WEIR_MUST enum weir_err peer_send(struct weir_session *session, enum weir_kind kind,
                                   struct span payload);
+
+/* Sends a message whose plain frame begins with `head`, as that, unless it is to be compressed. */
+WEIR_MUST enum weir_err peer_send_framed(struct weir_session *session,
+                                         const struct weir_message *message, struct span head);
 
 /* Sends a part of a message as a frame of its own; never compressed. */
 WEIR_MUST enum weir_err peer_send_piece(struct weir_session *session, enum weir_kind kind,

@@ -89,6 +89,18 @@ struct splicer *worker_splicer(struct weir_worker *worker)
     return &worker->splicer;
 }
 
+struct broker *worker_broker(const struct weir_worker *worker)
+{
+    return worker->broker;
+}
+
+void worker_set_broker(struct weir_worker *worker, struct broker *broker,
+                       void (*session_ended)(struct broker *broker, uint32_t tag))
+{
+    worker->broker = broker;
+    worker->session_ended = session_ended;
+}
+
 struct upstream_worker *worker_upstreams(struct weir_worker *worker)
 {
     return worker->upstreams;

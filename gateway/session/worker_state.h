@@ -58,7 +58,9 @@ struct weir_worker {
     struct mail_room *mail_room;       /* set by worker/; NULL: there are no other workers */
     struct upstream_worker *upstreams; /* set by worker/; for handlers that forward */
     struct http_client *http_client;   /* NULL until it is asked for */
-    void *owner;                       /* for worker/ */
+    struct broker *broker;             /* what pubsub/ keeps here, */
+    void (*session_ended)(struct broker *broker, uint32_t tag); /* and how it hears of ends */
+    void *owner;                                                /* for worker/ */
 };
 
 /* Prepares buffers, wheel and lists; the caller has set loop, id and count. WEIR_ENOMEM: destroy

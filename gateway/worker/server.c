@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "net/mail_room.h"
 #include "net/mailbox.h"
+#include "pubsub/bus.h"
 #include "upstream/upstreams.h"
 #include "worker/worker.h"
 
@@ -27,7 +28,7 @@ struct server {
     struct registry *registry;
     struct loop *loop;
     struct mailbox *mailbox;
-    struct mail_room *room; /* of the workers */
+    struct worker_common common;
     struct worker **workers;
     struct mailbox_letter *stopped; /* one for each worker to send when it is done */
     unsigned count;
@@ -96,7 +97,7 @@ static enum weir_err start_workers(struct server *server, int *fds, size_t liste
     for (unsigned w = 0; w < server->count; w++) {
         int *mine = &fds[w * listeners];
         server->stopped[w].deliver = worker_has_stopped;
-        enum weir_err err = worker_start(server->registry, w, server->count, mine, server->room,
+        enum weir_err err = worker_start(server->registry, w, &server->common, mine,
                                          server->mailbox, &server->stopped[w], &server->workers[w]);
         for (size_t i = 0; i < listeners; i++) {
             mine[i] = -1; /* taken */
@@ -224,16 +225,19 @@ enum weir_err server_run(struct registry *registry)
     server.loop = loop_new();
     server.workers = calloc(server.count, sizeof *server.workers);
     server.stopped = calloc(server.count, sizeof *server.stopped);
-    server.room = mail_room_new(server.count);
+    server.common.count = server.count;
+    server.common.room = mail_room_new(server.count);
+    server.common.bus = bus_new(server.count);
     if (server.loop != NULL && server.workers != NULL && server.stopped != NULL &&
-        server.room != NULL) {
+        server.common.room != NULL && server.common.bus != NULL) {
         server.mailbox = mailbox_new(server.loop, &server);
     }
     if (server.mailbox != NULL) {
         err = serve(&server);
     }
     mailbox_free(&server.mailbox);
-    mail_room_free(&server.room);
+    mail_room_free(&server.common.room);
+    bus_free(&server.common.bus);
     loop_free(&server.loop);
     free(server.workers);
     free(server.stopped);

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "net/listener.h"
+#include "pubsub/broker.h"
 #include "session/connection.h"
 #include "session/worker_state.h"
 #include "upstream/worker_part.h"
@@ -39,6 +40,7 @@ struct stop_letter {
 struct worker {
     struct weir_worker state;
     struct registry *registry;
+    struct bus *bus;
     struct mailbox *mailbox;
     struct mailbox *control;
     struct mailbox_letter *stopped;
@@ -166,7 +168,7 @@ static enum weir_err prepare(struct worker *worker)
     mail_room_enter(worker->state.mail_room, worker->state.id, worker->mailbox);
     worker->state.upstreams =
         upstream_worker_new(registry_upstreams(worker->registry), worker->state.loop);
-    if (worker->state.upstreams == NULL) {
+    if (worker->state.upstreams == NULL || broker_start(&worker->state, worker->bus) != WEIR_OK) {
         return WEIR_ENOMEM;
     }
     enum weir_err err =
@@ -185,6 +187,7 @@ static void clean_up(struct worker *worker)
     if (worker->state.upstreams != NULL) {
         upstream_worker_free(&worker->state.upstreams);
     }
+    broker_stop(&worker->state);
     mail_room_leave(worker->state.mail_room, worker->state.id);
     mailbox_free(&worker->mailbox);
     if (worker->state.loop != NULL) {
@@ -221,7 +224,8 @@ static int create_thread(struct worker *worker)
     return failed;
 }
 
-static struct worker *make(struct registry *registry, unsigned id, unsigned count, const int *fds)
+static struct worker *make(struct registry *registry, unsigned id,
+                           const struct worker_common *common, const int *fds)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     size_t gate_count = 0;
@@ -237,7 +241,9 @@ static struct worker *make(struct registry *registry, unsigned id, unsigned coun
     }
     worker->registry = registry;
     worker->state.id = id;
-    worker->state.count = count;
+    worker->state.count = common->count;
+    worker->state.mail_room = common->room;
+    worker->bus = common->bus;
     worker->state.owner = worker;
     worker->gates = gates;
     worker->gate_count = gate_count;
@@ -247,15 +253,15 @@ static struct worker *make(struct registry *registry, unsigned id, unsigned coun
     return worker;
 }
 
-enum weir_err worker_start(struct registry *registry, unsigned id, unsigned count, const int *fds,
-                           struct mail_room *room, struct mailbox *control,
-                           struct mailbox_letter *stopped, struct worker **out)
+enum weir_err worker_start(struct registry *registry, unsigned id,
+                           const struct worker_common *common, const int *fds,
+                           struct mailbox *control, struct mailbox_letter *stopped,
+                           struct worker **out)
 {
-    struct worker *worker = make(registry, id, count, fds);
+    struct worker *worker = make(registry, id, common, fds);
     if (worker == NULL) {
         return WEIR_ENOMEM;
     }
-    worker->state.mail_room = room;
     worker->control = control;
     worker->stopped = stopped;
     sem_init(&worker->ready, 0, 0);

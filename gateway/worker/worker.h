@@ -11,14 +11,21 @@
 #include "net/mailbox.h"
 #include "worker/registry.h"
 
+struct bus;
 struct worker;
+
+/* What all workers of the process share; borrowed until the last worker_join. */
+struct worker_common {
+    unsigned count; /* of workers */
+    struct mail_room *room;
+    struct bus *bus;
+};
 
 /* Starts the thread with the listening sockets `fds` (taken, also on failure), one for each of the
  * registry's listeners, and waits until it serves. The registry is shared. On WEIR_OK `*out` is
- * given. When the worker has stopped, `stopped` is posted to `control`. `room` is shared by all
- * `count` workers and borrowed until worker_join. Control thread. */
-WEIR_MUST enum weir_err worker_start(struct registry *registry, unsigned id, unsigned count,
-                                     const int *fds, struct mail_room *room,
+ * given. When the worker has stopped, `stopped` is posted to `control`. Control thread. */
+WEIR_MUST enum weir_err worker_start(struct registry *registry, unsigned id,
+                                     const struct worker_common *common, const int *fds,
                                      struct mailbox *control, struct mailbox_letter *stopped,
                                      struct worker **out);
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "net/listener.h"
+#include "pubsub/bus.h"
 #include "worker/worker.h"
 
 enum {
@@ -18,7 +19,7 @@ enum {
 struct control {
     struct loop *loop;
     struct mailbox *mailbox;
-    struct mail_room *room;
+    struct worker_common common;
     struct worker *workers[WORKERS_MAX];
     struct mailbox_letter stopped[WORKERS_MAX];
     unsigned count;
@@ -39,8 +40,10 @@ static void control_make(struct control *control)
     assert_non_null(control->loop);
     control->mailbox = mailbox_new(control->loop, control);
     assert_non_null(control->mailbox);
-    control->room = mail_room_new(WORKERS_MAX);
-    assert_non_null(control->room);
+    control->common.room = mail_room_new(WORKERS_MAX);
+    assert_non_null(control->common.room);
+    control->common.bus = bus_new(WORKERS_MAX);
+    assert_non_null(control->common.bus);
 }
 
 /* The listening socket of a worker; all share one. */
@@ -63,6 +66,7 @@ static enum weir_err control_start(struct control *control, struct fixture *f, u
     int fds[WORKERS_MAX];
     enum weir_err err = WEIR_OK;
     f->registry = load_registry(f, count);
+    control->common.count = count;
     for (unsigned w = 0; w < count; w++) {
         fds[w] = socket_for(f, w, fds[0]);
     }
@@ -72,7 +76,7 @@ static enum weir_err control_start(struct control *control, struct fixture *f, u
             continue;
         }
         control->stopped[w].deliver = one_has_stopped;
-        err = worker_start(f->registry, w, count, &fds[w], control->room, control->mailbox,
+        err = worker_start(f->registry, w, &control->common, &fds[w], control->mailbox,
                            &control->stopped[w], &control->workers[w]);
         if (err == WEIR_OK) {
             control->count++;
@@ -104,7 +108,8 @@ static void control_end(struct control *control)
         assert_null(control->workers[w]);
     }
     mailbox_free(&control->mailbox);
-    mail_room_free(&control->room);
+    mail_room_free(&control->common.room);
+    bus_free(&control->common.bus);
     loop_free(&control->loop);
 }
 
