@@ -26,7 +26,7 @@ enum dial_result {
     DIAL_NO_SERVER, /* none is up, or no name could be resolved: 503 */
     DIAL_BUSY,      /* all have max_connections, and the queue is full or has taken too long: 503 */
     DIAL_TIMEOUT,   /* the last one that was tried did not answer within connect_timeout: 504 */
-    DIAL_NO_MEMORY  /* 500 */
+    DIAL_NO_MEMORY  /* this machine is out of memory or of descriptors: 503 */
 };
 
 /* How it came to its end; all is borrowed for the call, and texts are terminated. */

@@ -2,6 +2,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
 const { test } = require('node:test');
 const { connect, refused } = require('./lib/client');
 const { startFront, startServer, ask, askMany, tally } = require('./lib/faulty');
@@ -258,4 +260,36 @@ test('the page for operators shows what is there, and refuses what makes no sens
   const elsewhere = { method: 'POST', headers: { Origin: 'http://evil.example' } };
   assert.equal((await ask(weir, `/upstreams?server=${a}&state=down`, elsewhere)).status, 403);
   assert.equal((await weir.server(a)).state, 'up');
+});
+
+test('out of descriptors: 503, a warning, and no server is blamed for it', async (t) => {
+  const [server] = await startServers(t, ['a']);
+  const weir = await startFront(t, { servers: [server.address], keep_alive: { max_idle: 0 } });
+  const limit = (soft, hard) => execFileSync('prlimit', [`--pid=${weir.pid}`, `--nofile=${soft}:${hard}`]);
+  const hard = fs.readFileSync(`/proc/${weir.pid}/limits`, 'utf8').match(/Max open files +\S+ +(\S+)/)[1];
+  const client = await rawConnect(weir.port);
+  const get = async (target) => {
+    client.send(`GET ${target} HTTP/1.1\r\nHost: example.com\r\n\r\n`);
+    const { status, body } = await client.readResponse();
+    return { status, body: body.toString() };
+  };
+  const descriptors = () => fs.readdirSync(`/proc/${weir.pid}/fd`);
+  await get('/upstreams');
+  const idle = descriptors().length;
+  assert.equal((await get('/')).status, 200);
+  await waitFor(() => descriptors().length === idle, { what: 'the connection to the server to be closed' });
+  const used = new Set(descriptors());
+  let lowest = 0;
+  while (used.has(String(lowest))) {
+    lowest++;
+  }
+  limit(lowest, hard); // not one more can be opened
+  const refusal = await get('/');
+  assert.equal(refusal.status, 503);
+  assert.match(refusal.body, /the gateway is out of descriptors or memory/);
+  await weir.waitForLog(/WARN +proxy app: .*Too many open files/);
+  limit(hard, hard);
+  assert.deepEqual(await get('/'), { status: 200, body: 'a' });
+  assert.equal((await weir.server(server.address)).errors, 0);
+  client.destroy();
 });

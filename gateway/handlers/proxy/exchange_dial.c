@@ -52,7 +52,7 @@ static void dial_failed(struct exchange *exchange, enum dial_result result)
         [DIAL_NO_SERVER] = {503, "no backend is available"},
         [DIAL_BUSY] = {503, "all backends are busy"},
         [DIAL_TIMEOUT] = {504, "the backend did not accept a connection in time"},
-        [DIAL_NO_MEMORY] = {500, "out of memory"},
+        [DIAL_NO_MEMORY] = {503, "the gateway is out of descriptors or memory"},
     };
     exchange_fail(exchange, ANSWERS[result].status, ANSWERS[result].why);
 }
@@ -65,7 +65,9 @@ static void dialled(void *context, enum dial_result result, struct backend *back
     exchange->dial = NULL;
     note_tries(exchange, report);
     if (result != DIAL_OK) {
-        log_info("proxy", "%s: %s", exchange->proxy->settings->upstream, report->why);
+        /* What is this machine's fault is for its operator to mend. */
+        enum log_level level = result == DIAL_NO_MEMORY ? LOG_WARN : LOG_INFO;
+        log_line(level, "proxy", "%s: %s", exchange->proxy->settings->upstream, report->why);
         dial_failed(exchange, result);
         return;
     }
