@@ -17,6 +17,15 @@ struct config_strings {
     size_t count;
 };
 
+/* `lua:` limits of every Lua plugin; a plugin may have its own. */
+struct config_lua {
+    uint64_t cpu_limit_ms; /* of one callback */
+    uint64_t memory_limit; /* bytes of one Lua state; the following are of one state too */
+    uint64_t max_timers;
+    uint64_t max_parked; /* callbacks that wait */
+    uint64_t max_http_requests;
+};
+
 /* A handler's or plugin's own settings: a YAML subtree, kept as JSON text so that each kind of
  * plugin can read it. */
 struct config_plugin {
@@ -36,6 +45,8 @@ struct config_plugin {
     char
         *settings_json; /* a JSON object without that name; of built-in kinds with their defaults */
     unsigned line;      /* where it stands in the YAML, for later errors */
+    struct config_lua lua; /* of CONFIG_PLUGIN_LUA, as `trusted` */
+    bool trusted;
 };
 
 /* A certificate with its key: the pair of `tls:` itself, or one of `tls: {certificates: [..]}`. */
@@ -245,12 +256,6 @@ struct config_route {
     size_t plugin_count;
     struct config_plugin handler;
     unsigned line;
-};
-
-/* `lua:` limits of every Lua plugin. */
-struct config_lua {
-    uint64_t cpu_limit_ms; /* of one callback */
-    uint64_t memory_limit; /* bytes of one Lua state */
 };
 
 /* One of `shared:`, a dictionary of all workers. */

@@ -4,10 +4,14 @@
 
 #include <stdbool.h>
 
-/* `{lua: NAME, config: {..}}` */
+#include "config/config.h"
+
+/* `{lua: NAME, config: {..}, ..}` */
 struct keys_lua_plugin {
     char *name;
     char *config; /* JSON text */
+    struct config_lua limits;
+    bool trusted;
 };
 
 /* `{static: FOLDER, ..}` */

@@ -15,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "config/format.h"
+#include "config/keys_route.h"
 #include "config/load_value.h"
 #include "config/plugin_json.h"
 #include "config/suggest.h"
@@ -283,6 +284,11 @@ static void load_form(struct loader *l, const struct config_plugin_form *form,
     out->kind = form->kind;
     out->name = *(char **)((char *)values + form->name_offset);
     out->settings_json = make_settings(l, form, values);
+    if (form->kind == CONFIG_PLUGIN_LUA) {
+        const struct keys_lua_plugin *lua = values;
+        out->lua = lua->limits;
+        out->trusted = lua->trusted;
+    }
     if (out->name != NULL) {
         size_t mark = problems_enter_key(l->problems, form->word);
         out->file = form->find(l, place, out->name);
@@ -314,6 +320,7 @@ static void load_bare(struct loader *l, const struct yaml_node *node, struct con
         out->kind = CONFIG_PLUGIN_LUA;
         out->file = find_file(l, node, name, ".lua", true);
         out->settings_json = arena_text(l->arena, "{}", 2);
+        out->lua = l->config->lua;
     }
     out->name = name;
 }

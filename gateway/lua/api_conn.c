@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "lua/api_pubsub.h"
 #include "lua/api_request.h"
 #include "lua/call.h"
 #include "lua/instance.h"
@@ -29,12 +30,12 @@ enum field {
     FIELD_REQUEST,
     FIELD_REMOTE,
     FIELD_DATA,
-    FIELD_BUFFERED,
+    FIELD_SUBPROTOCOL,
     FIELD_CLOSE_CODE,
     FIELD_CLOSE_REASON
 };
 
-static struct api_conn *check_conn(lua_State *L)
+struct api_conn *api_conn_check(lua_State *L)
 {
     struct api_conn *conn = NULL;
     if (lua_type(L, 1) == LUA_TUSERDATA && lua_rawlen(L, 1) == sizeof *conn) {
@@ -47,7 +48,7 @@ static struct api_conn *check_conn(lua_State *L)
     return conn;
 }
 
-static struct span check_bytes(lua_State *L, int index, const char *name)
+struct span api_conn_bytes(lua_State *L, int index, const char *name)
 {
     if (lua_type(L, index) != LUA_TSTRING) {
         luaL_error(L, "%s must be a string, not a %s", name, luaL_typename(L, index));
@@ -76,8 +77,7 @@ enum weir_kind api_conn_kind(lua_State *L, int index, enum weir_kind otherwise)
     return otherwise;
 }
 
-/* true, or nil and the error word. */
-static int push_outcome(lua_State *L, enum weir_err err, const char *invalid)
+int api_conn_outcome(lua_State *L, enum weir_err err, const char *invalid)
 {
     const char *word = "closed";
     switch (err) {
@@ -100,52 +100,81 @@ static int push_outcome(lua_State *L, enum weir_err err, const char *invalid)
     return 2;
 }
 
-static int conn_send(lua_State *L)
+static int send_as(lua_State *L, struct api_conn *conn, enum weir_kind kind)
 {
-    struct api_conn *conn = check_conn(L);
-    struct span data = check_bytes(L, 2, "data");
-    enum weir_kind kind = api_conn_kind(L, 3, WEIR_TEXT);
+    struct span data = api_conn_bytes(L, 2, "data");
     enum weir_err err = WEIR_ECLOSED;
     if (conn->session != NULL) {
         err = session_send(conn->session, conn->seat, kind, data);
     }
-    return push_outcome(L, err, "not utf-8");
+    return api_conn_outcome(L, err, "not utf-8");
 }
 
-static int conn_close(lua_State *L)
+static int conn_send(lua_State *L)
 {
-    struct api_conn *conn = check_conn(L);
+    struct api_conn *conn = api_conn_check(L);
+    return send_as(L, conn, api_conn_kind(L, 3, WEIR_TEXT));
+}
+
+static int conn_send_text(lua_State *L)
+{
+    return send_as(L, api_conn_check(L), WEIR_TEXT);
+}
+
+static int conn_send_binary(lua_State *L)
+{
+    return send_as(L, api_conn_check(L), WEIR_BINARY);
+}
+
+static int conn_buffered(lua_State *L)
+{
+    const struct api_conn *conn = api_conn_check(L);
+    size_t bytes = conn->session == NULL ? 0 : session_buffered(conn->session);
+    lua_pushinteger(L, (lua_Integer)bytes);
+    return 1;
+}
+
+uint16_t api_conn_close_code(lua_State *L, struct span *reason)
+{
     int is_integer = 1;
     lua_Integer code = 1000;
-    struct span reason = {NULL, 0};
+    *reason = (struct span){NULL, 0};
     if (!lua_isnoneornil(L, 2)) {
         code = lua_tointegerx(L, 2, &is_integer);
     }
     if (!is_integer || code < 0 || code > UINT16_MAX) {
-        return luaL_error(L, "code must be a close code such as 1000");
+        luaL_error(L, "code must be a close code such as 1000");
     }
     if (!lua_isnoneornil(L, 3)) {
-        reason = check_bytes(L, 3, "reason");
+        *reason = api_conn_bytes(L, 3, "reason");
     }
-    if (reason.size > CLOSE_REASON_BYTES) {
-        return luaL_error(L, "reason must be at most %d bytes", CLOSE_REASON_BYTES);
+    if (reason->size > CLOSE_REASON_BYTES) {
+        luaL_error(L, "reason must be at most %d bytes", CLOSE_REASON_BYTES);
     }
+    return (uint16_t)code;
+}
+
+static int conn_close(lua_State *L)
+{
+    struct api_conn *conn = api_conn_check(L);
+    struct span reason;
+    uint16_t code = api_conn_close_code(L, &reason);
     enum weir_err err = WEIR_ECLOSED;
     if (conn->session != NULL) {
-        err = session_close(conn->session, (uint16_t)code, reason);
+        err = session_close(conn->session, code, reason);
     }
     if (err == WEIR_EINVAL) {
-        return luaL_error(L, "close code %I may not be sent", code);
+        return luaL_error(L, "close code %d may not be sent", (int)code);
     }
-    return push_outcome(L, err, "closed");
+    return api_conn_outcome(L, err, "closed");
 }
 
 static int conn_ping(lua_State *L)
 {
-    struct api_conn *conn = check_conn(L);
+    struct api_conn *conn = api_conn_check(L);
     struct span data = {NULL, 0};
     if (!lua_isnoneornil(L, 2)) {
-        data = check_bytes(L, 2, "data");
+        data = api_conn_bytes(L, 2, "data");
     }
     if (data.size > PING_BYTES) {
         return luaL_error(L, "data of a ping must be at most %d bytes", PING_BYTES);
@@ -154,7 +183,7 @@ static int conn_ping(lua_State *L)
     if (conn->session != NULL) {
         err = session_ping(conn->session, data);
     }
-    return push_outcome(L, err, "closed");
+    return api_conn_outcome(L, err, "closed");
 }
 
 static int push_kind(lua_State *L, enum weir_kind kind)
@@ -189,7 +218,7 @@ static int next_message(lua_State *L, int status, lua_KContext context)
 
 static int messages_next(lua_State *L)
 {
-    struct api_conn *conn = check_conn(L);
+    struct api_conn *conn = api_conn_check(L);
     struct lua_instance *instance = instance_of(L);
     struct lua_runner *runner = instance->running;
     if (runner == NULL || runner->callback != CALLBACK_SERVE || runner->conn != conn) {
@@ -212,7 +241,7 @@ static int messages_next(lua_State *L)
 
 static int conn_messages(lua_State *L)
 {
-    check_conn(L);
+    api_conn_check(L);
     lua_settop(L, 1);
     lua_pushcfunction(L, messages_next);
     lua_insert(L, 1);
@@ -261,6 +290,16 @@ static int push_reason(lua_State *L, const struct api_conn *conn)
     return 1;
 }
 
+static int push_subprotocol(lua_State *L, const struct api_conn *conn)
+{
+    if (conn->session == NULL) {
+        return 0;
+    }
+    struct span name = request_subprotocol(session_request(conn->session));
+    lua_pushlstring(L, name.size > 0 ? (const char *)name.data : "", name.size);
+    return 1;
+}
+
 static int push_field(lua_State *L, struct api_conn *conn, enum field field)
 {
     switch (field) {
@@ -277,10 +316,8 @@ static int push_field(lua_State *L, struct api_conn *conn, enum field field)
         return 1;
     case FIELD_DATA:
         return push_data(L);
-    case FIELD_BUFFERED:
-        lua_pushinteger(L,
-                        conn->session == NULL ? 0 : (lua_Integer)session_buffered(conn->session));
-        return 1;
+    case FIELD_SUBPROTOCOL:
+        return push_subprotocol(L, conn);
     case FIELD_CLOSE_CODE:
         if (conn->close_code == 0) {
             return 0;
@@ -301,7 +338,7 @@ static int conn_index(lua_State *L)
         return 1;
     }
     enum field field = (enum field)lua_tointeger(L, -1);
-    return push_field(L, check_conn(L), field);
+    return push_field(L, api_conn_check(L), field);
 }
 
 static int conn_newindex(lua_State *L)
@@ -311,19 +348,25 @@ static int conn_newindex(lua_State *L)
 
 static int conn_tostring(lua_State *L)
 {
-    lua_pushfstring(L, "conn %I", (lua_Integer)check_conn(L)->id);
+    lua_pushfstring(L, "conn %I", (lua_Integer)api_conn_check(L)->id);
     return 1;
 }
 
 void api_conn_open(lua_State *L, int request_metatable)
 {
     static const luaL_Reg methods[] = {{"send", conn_send},
+                                       {"send_text", conn_send_text},
+                                       {"send_binary", conn_send_binary},
+                                       {"buffered", conn_buffered},
                                        {"close", conn_close},
                                        {"ping", conn_ping},
                                        {"messages", conn_messages},
+                                       {"subscribe", api_pubsub_subscribe},
+                                       {"unsubscribe", api_pubsub_unsubscribe},
+                                       {"publish", api_pubsub_conn_publish},
                                        {NULL, NULL}};
-    static const char *const fields[] = {"id",       "request",    "remote",      "data",
-                                         "buffered", "close_code", "close_reason"};
+    static const char *const fields[] = {"id",          "request",    "remote",      "data",
+                                         "subprotocol", "close_code", "close_reason"};
     lua_createtable(L, 0, 4);
     luaL_newlib(L, methods);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {

@@ -10,6 +10,9 @@
 
 #include <weir/plugin.h>
 
+#include "base/err.h"
+#include "base/span.h"
+
 struct api_request;
 struct lua_instance;
 struct lua_runner;
@@ -50,8 +53,22 @@ static inline void api_conn_push(lua_State *L, const struct api_conn *conn)
     lua_rawgeti(L, LUA_REGISTRYINDEX, conn->ref);
 }
 
+/* The first argument; throws when it is no conn. */
+struct api_conn *api_conn_check(lua_State *L);
+
 /* The kind named at `index`, or `otherwise` where there is none. Throws for anything else. */
 enum weir_kind api_conn_kind(lua_State *L, int index, enum weir_kind otherwise);
+
+/* The string at `index`, borrowed; throws, naming the argument, for anything else. */
+struct span api_conn_bytes(lua_State *L, int index, const char *name);
+
+/* The close code at index 2, 1000 where there is none, and the reason at 3, borrowed. Throws for
+ * what cannot be one. */
+uint16_t api_conn_close_code(lua_State *L, struct span *reason);
+
+/* Pushes true, or nil and the word for `err`; `invalid` is that for WEIR_EINVAL. Returns how many.
+ * Throws without memory. */
+int api_conn_outcome(lua_State *L, enum weir_err err, const char *invalid);
 
 /* Keeps a message for the next messages(). False, which was logged, when memory is out. */
 bool api_conn_keep_message(struct lua_instance *instance, struct api_conn *conn,

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "base/buffer.h"
+#include "lua/api_body.h"
 #include "lua/instance.h"
 #include "lua/seat.h"
 #include "session/request.h"
@@ -275,6 +276,18 @@ enum {
     REPLY_FIELDS = 128
 };
 
+/* Collects the fields of the table at `headers`, if there is one. Leaves two values on the stack.
+ */
+static void read_fields(lua_State *L, int headers, struct fields *fields)
+{
+    lua_newtable(L);
+    *fields = (struct fields){.L = L, .keep = lua_gettop(L), .room = REPLY_FIELDS};
+    fields->items = lua_newuserdatauv(L, REPLY_FIELDS * sizeof *fields->items, 0);
+    if (lua_istable(L, headers)) {
+        collect_fields(fields, headers);
+    }
+}
+
 static int request_reply_method(lua_State *L)
 {
     struct api_request *req = check_request(L);
@@ -284,12 +297,8 @@ static int request_reply_method(lua_State *L)
     luaL_argcheck(L, lua_isnoneornil(L, 3) || lua_istable(L, 3), 3, "headers must be a table");
     const char *body = luaL_optlstring(L, 4, "", &size);
     lua_settop(L, 4);
-    lua_newtable(L);
-    struct fields fields = {.L = L, .keep = 5, .room = REPLY_FIELDS};
-    fields.items = lua_newuserdatauv(L, REPLY_FIELDS * sizeof *fields.items, 0);
-    if (lua_istable(L, 3)) {
-        collect_fields(&fields, 3);
-    }
+    struct fields fields;
+    read_fields(L, 3, &fields);
     if (req->request == NULL) {
         lua_pushnil(L);
         lua_pushliteral(L, "closed");
@@ -308,6 +317,87 @@ static int request_reply_method(lua_State *L)
     return 1;
 }
 
+static int push_failure(lua_State *L, const char *word)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, word);
+    return 2;
+}
+
+static struct span accepted_subprotocol(lua_State *L)
+{
+    struct span name = {NULL, 0}; /* what the route's list gives */
+    if (lua_istable(L, 2) && lua_getfield(L, 2, "subprotocol") != LUA_TNIL) {
+        if (lua_type(L, -1) != LUA_TSTRING) {
+            luaL_error(L, "subprotocol must be a string, not a %s", luaL_typename(L, -1));
+        }
+        name.data = (const uint8_t *)lua_tolstring(L, -1, &name.size);
+    }
+    return name; /* it stays on the stack */
+}
+
+/* req:accept{subprotocol =, headers =} */
+static int request_accept_method(lua_State *L)
+{
+    struct api_request *req = check_request(L);
+    luaL_argcheck(L, lua_isnoneornil(L, 2) || lua_istable(L, 2), 2, "options must be a table");
+    lua_settop(L, 2);
+    struct span subprotocol = accepted_subprotocol(L);
+    lua_settop(L, 3);
+    if (lua_istable(L, 2)) {
+        lua_getfield(L, 2, "headers");
+    }
+    lua_settop(L, 4);
+    luaL_argcheck(L, lua_isnil(L, 4) || lua_istable(L, 4), 2, "headers must be a table");
+    struct fields fields;
+    read_fields(L, 4, &fields);
+    if (req->request == NULL) {
+        return push_failure(L, "closed");
+    }
+    if (req->is_replied || !request_wants_session(req->request)) {
+        return luaL_error(L, req->is_replied ? "the request has been answered already"
+                                             : "the request does not ask for WebSocket");
+    }
+    /* Apart, so that it is clear which of them is refused; the last call counts. */
+    enum weir_err err = request_prepare_accept(req->request, subprotocol, NULL, 0);
+    if (err == WEIR_EINVAL) {
+        return push_failure(L, "not offered");
+    }
+    if (err == WEIR_OK) {
+        err = request_prepare_accept(req->request, subprotocol, fields.items, fields.count);
+    }
+    if (err != WEIR_OK) {
+        return luaL_error(L, err == WEIR_EINVAL
+                                 ? "a header cannot stand in the answer to an upgrade"
+                                 : "not enough memory");
+    }
+    req->is_accepted = true;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int request_body_method(lua_State *L)
+{
+    return api_body_read(L, check_request(L));
+}
+
+static int request_header_values(lua_State *L)
+{
+    const struct api_request *req = check_request(L);
+    struct span name;
+    name.data = (const uint8_t *)luaL_checklstring(L, 2, &name.size);
+    lua_newtable(L);
+    size_t count = req->request == NULL ? 0 : request_header_count(req->request);
+    lua_Integer found = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (span_equal_nocase(request_header_name(req->request, i), name)) {
+            push_span(L, request_header_value(req->request, i));
+            lua_rawseti(L, -2, ++found);
+        }
+    }
+    return 1;
+}
+
 static void open_headers(lua_State *L)
 {
     luaL_newmetatable(L, PLACE);
@@ -320,11 +410,14 @@ static void open_headers(lua_State *L)
 
 void api_request_open(lua_State *L)
 {
+    static const luaL_Reg methods[] = {{"accept", request_accept_method},
+                                       {"body", request_body_method},
+                                       {"header_values", request_header_values},
+                                       {"reply", request_reply_method},
+                                       {NULL, NULL}};
     open_headers(L);
     lua_createtable(L, 0, 3);
-    lua_createtable(L, 0, (int)(sizeof field_names / sizeof *field_names) + 1);
-    lua_pushcfunction(L, request_reply_method);
-    lua_setfield(L, -2, "reply");
+    luaL_newlib(L, methods);
     for (size_t i = 0; i < sizeof field_names / sizeof *field_names; i++) {
         lua_pushinteger(L, (lua_Integer)i + FIELD_ID);
         lua_setfield(L, -2, field_names[i]);
@@ -346,6 +439,7 @@ struct api_request *api_request_new(lua_State *L, int metatable, struct weir_req
                                 .request = request,
                                 .query_ref = LUA_NOREF,
                                 .headers_ref = LUA_NOREF,
+                                .body_ref = LUA_NOREF,
                                 .seat = (uint16_t)seat};
     lua_pushvalue(L, metatable);
     lua_setmetatable(L, -2);
@@ -370,9 +464,11 @@ static void let_go(struct lua_instance *instance, struct api_request *req)
     lua_State *L = instance->L;
     luaL_unref(L, LUA_REGISTRYINDEX, req->query_ref);
     luaL_unref(L, LUA_REGISTRYINDEX, req->headers_ref);
+    luaL_unref(L, LUA_REGISTRYINDEX, req->body_ref);
     luaL_unref(L, LUA_REGISTRYINDEX, req->ref);
     req->query_ref = LUA_NOREF;
     req->headers_ref = LUA_NOREF;
+    req->body_ref = LUA_NOREF;
     req->ref = LUA_NOREF;
 }
 
@@ -382,6 +478,7 @@ void api_request_end(struct lua_instance *instance, struct api_request *req)
         *request_seat(req->request, req->seat) = NULL;
         req->request = NULL;
     }
+    api_body_end(req);
     if (req->runners == 0) {
         let_go(instance, req);
     }

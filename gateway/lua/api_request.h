@@ -9,6 +9,7 @@
 
 #include <weir/plugin.h>
 
+struct api_body;
 struct lua_instance;
 
 /* The userdata's block; like api_conn it begins with its magic. */
@@ -18,9 +19,12 @@ struct api_request {
     struct weir_request *request; /* NULL once it is over */
     int query_ref;                /* tables that are made on demand */
     int headers_ref;
+    int body_ref;          /* the body, once it is a string */
+    struct api_body *body; /* from the moment that it is read, to the end; owned */
     uint16_t seat;
     uint16_t runners; /* parked ones that use it */
     bool is_replied;
+    bool is_accepted; /* it is to become a session when on_request is done */
 };
 
 /* Pushes the metatable; throws when memory is out. */

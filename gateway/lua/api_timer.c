@@ -1,5 +1,6 @@
-/* `weir.sleep` parks the coroutine that called it; `weir.timer` runs functions later. Both sit on
- * the loop's own timers, and both end with the instance. Called by Lua code within call.c and by
+/* `weir.sleep` parks the coroutine that called it; `weir.timer` runs functions later, and
+ * `weir.spawn` as soon as the callback that runs has ended or waits: it is a timer of no delay. All
+ * sit on the loop's own timers, and end with the instance. Called by Lua code within call.c and by
  * the loop; a timer that fires enters Lua through settle.c like any other callback. */
 #include "lua/api_timer.h"
 
@@ -13,11 +14,8 @@
 #include "lua/call.h"
 #include "lua/instance.h"
 #include "lua/settle.h"
+#include "lua/wait.h"
 #include "net/loop.h"
-
-enum {
-    MAX_TIMERS = 10000 /* of one state; each costs memory that its limit does not see */
-};
 
 static const double MAX_SECONDS = 31536000;    /* a year */
 static const char *const PLACE = "weir.timer"; /* registry: the metatable of a timer */
@@ -28,8 +26,9 @@ struct api_timer {
     struct lua_instance *instance;
     struct loop_timer *timer; /* NULL once cancelled or fired */
     int self_ref;             /* what keeps the userdata, in the registry */
-    int function_ref;
+    int function_ref; /* of the function; of a spawned one, of a table with its arguments too */
     bool repeats;
+    bool is_spawn;
     bool is_running; /* its callback runs or waits */
 };
 
@@ -56,17 +55,12 @@ static int sleep_seconds(lua_State *L)
 {
     uint64_t delay_ms = check_delay_ms(L, 1, "seconds");
     struct lua_instance *instance = instance_of(L);
-    struct lua_runner *runner = instance->running;
-    if (runner == NULL || runner->callback == CALLBACK_ON_SEND || !lua_isyieldable(L) ||
-        instance->waits_barred) {
-        return luaL_error(L, "weir.sleep cannot wait here");
-    }
+    struct lua_runner *runner = wait_check(L, "weir.sleep");
     runner->sleep = loop_timer_new(instance->loop, delay_ms, false, wake, runner);
     if (runner->sleep == NULL) {
         return luaL_error(L, "not enough memory");
     }
-    instance->host_yield = true;
-    return lua_yield(L, 0);
+    return wait_yield(L, runner, NULL);
 }
 
 void api_timer_wake_cancel(struct lua_runner *runner)
@@ -88,7 +82,7 @@ static void cancel(struct api_timer *timer)
 {
     if (timer->node.next != &timer->node) {
         list_remove(&timer->node);
-        timer->instance->timer_count--;
+        timer->instance->timer_count -= timer->is_spawn ? 0 : 1;
     }
     loop_timer_free(&timer->timer);
     if (!timer->is_running) {
@@ -111,16 +105,34 @@ static void fire(void *context)
 
 void api_timer_done(struct lua_instance *instance, struct api_timer *timer)
 {
-    (void)instance;
     timer->is_running = false;
+    instance->parked_count -= timer->is_spawn ? 1 : 0;
     if (timer->timer == NULL) {
         forget(timer);
     }
 }
 
-void api_timer_push_function(lua_State *L, const struct api_timer *timer)
+int api_timer_push_function(lua_State *L, const struct api_timer *timer)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, timer->function_ref);
+    if (!timer->is_spawn) {
+        return 0;
+    }
+    int packed = lua_gettop(L);
+    lua_getfield(L, packed, "n");
+    int count = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    luaL_checkstack(L, count, "too many arguments");
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, packed, i);
+    }
+    lua_remove(L, packed);
+    return count - 1;
+}
+
+enum lua_callback api_timer_callback(const struct api_timer *timer)
+{
+    return timer->is_spawn ? CALLBACK_SPAWN : CALLBACK_TIMER;
 }
 
 void api_timer_end(struct lua_instance *instance)
@@ -141,7 +153,29 @@ static void start(lua_State *L, struct api_timer *timer, uint64_t delay_ms)
         luaL_error(L, "not enough memory");
     }
     list_append(&instance->timers, &timer->node);
-    instance->timer_count++;
+    if (timer->is_spawn) {
+        instance->parked_count++;
+    } else {
+        instance->timer_count++;
+    }
+}
+
+/* Makes one for the function, or the packed call, at `index`; its userdata is on top. */
+static struct api_timer *make(lua_State *L, int index, bool repeats, bool is_spawn)
+{
+    struct api_timer *timer = lua_newuserdatauv(L, sizeof *timer, 0);
+    *timer = (struct api_timer){.instance = instance_of(L),
+                                .self_ref = LUA_NOREF,
+                                .function_ref = LUA_NOREF,
+                                .repeats = repeats,
+                                .is_spawn = is_spawn};
+    list_init(&timer->node);
+    luaL_setmetatable(L, PLACE);
+    lua_pushvalue(L, index);
+    timer->function_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, -1);
+    timer->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return timer;
 }
 
 static int new_timer(lua_State *L, bool repeats, const char *name)
@@ -154,20 +188,35 @@ static int new_timer(lua_State *L, bool repeats, const char *name)
     if (repeats && delay_ms == 0) {
         return luaL_error(L, "interval must be more than 0 seconds");
     }
-    if (instance->timer_count >= MAX_TIMERS) {
-        return luaL_error(L, "more than %d timers", MAX_TIMERS);
+    if (instance->timer_count >= instance->max_timers) {
+        instance->limit_hit = LUA_LIMIT_TIMERS;
+        return luaL_error(L, "more than %I timers (max_timers)", (lua_Integer)instance->max_timers);
     }
-    struct api_timer *timer = lua_newuserdatauv(L, sizeof *timer, 0);
-    *timer = (struct api_timer){
-        .instance = instance, .self_ref = LUA_NOREF, .function_ref = LUA_NOREF, .repeats = repeats};
-    list_init(&timer->node);
-    luaL_setmetatable(L, PLACE);
-    lua_pushvalue(L, 2);
-    timer->function_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushvalue(L, -1);
-    timer->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    start(L, timer, delay_ms);
+    start(L, make(L, 2, repeats, false), delay_ms);
     return 1;
+}
+
+static int spawn(lua_State *L)
+{
+    struct lua_instance *instance = instance_of(L);
+    if (!lua_isfunction(L, 1)) {
+        return luaL_error(L, "fn must be a function, not a %s", luaL_typename(L, 1));
+    }
+    if (instance->parked_count >= instance->max_parked) {
+        instance->limit_hit = LUA_LIMIT_PARKED;
+        return luaL_error(L, "more than %I coroutines (max_parked)",
+                          (lua_Integer)instance->max_parked);
+    }
+    int count = lua_gettop(L);
+    lua_createtable(L, count, 1);
+    lua_insert(L, 1);
+    for (int i = count; i > 0; i--) {
+        lua_rawseti(L, 1, i);
+    }
+    lua_pushinteger(L, count);
+    lua_setfield(L, 1, "n");
+    start(L, make(L, 1, false, true), 0);
+    return 0;
 }
 
 static int timer_at(lua_State *L)
@@ -201,6 +250,8 @@ void api_timer_open(lua_State *L)
     lua_pop(L, 1);
     lua_pushcfunction(L, sleep_seconds);
     lua_setfield(L, -2, "sleep");
+    lua_pushcfunction(L, spawn);
+    lua_setfield(L, -2, "spawn");
     luaL_newlib(L, functions);
     lua_setfield(L, -2, "timer");
 }

@@ -1,5 +1,6 @@
-/* The global `weir`: log, config, now, worker, json, and what the other api_*.c add. lua-cjson is loaded
- * when it is first needed, so a plugin without JSON needs no such package. Called by instance.c. */
+/* The global `weir`: log, config, now, worker, json, and what the other api_*.c add. lua-cjson is
+ * loaded when it is first needed, so a plugin without JSON needs no such package. Called by
+ * instance.c. */
 #include "lua/api_weir.h"
 
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "lua/api_crypto.h"
+#include "lua/api_directory.h"
+#include "lua/api_pubsub.h"
 #include "lua/api_shared.h"
 #include "lua/api_timer.h"
 #include "lua/instance.h"
@@ -125,6 +128,18 @@ static void set_config(lua_State *L)
     lua_settop(L, 1);
 }
 
+/* weir.worker.exiting changes, so it is asked for each time. */
+static int worker_index(lua_State *L)
+{
+    const char *name = lua_tostring(L, 2);
+    if (lua_type(L, 2) != LUA_TSTRING || strcmp(name, "exiting") != 0) {
+        return 0;
+    }
+    const struct weir_worker *worker = instance_of(L)->worker;
+    lua_pushboolean(L, worker != NULL && worker_is_exiting(worker));
+    return 1;
+}
+
 static void set_worker(lua_State *L)
 {
     struct weir_worker *worker = instance_of(L)->worker;
@@ -133,6 +148,10 @@ static void set_worker(lua_State *L)
     lua_setfield(L, -2, "id");
     lua_pushinteger(L, worker == NULL ? 1 : worker_count(worker));
     lua_setfield(L, -2, "count");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, worker_index);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
     lua_setfield(L, 1, "worker");
 }
 
@@ -151,7 +170,9 @@ void api_weir_open(lua_State *L)
     lua_setfield(L, 1, "now");
     set_worker(L);
     api_timer_open(L);
+    api_directory_open(L);
     api_shared_open(L);
+    api_pubsub_open(L);
     api_crypto_open(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, weir_index);

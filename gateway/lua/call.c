@@ -16,7 +16,9 @@
 #include "base/log.h"
 #include "lua/api_timer.h"
 #include "lua/guard.h"
+#include "lua/limits.h"
 #include "lua/report.h"
+#include "lua/wait.h"
 
 enum {
     IDLE_RUNNERS = 32, /* kept for the next callbacks; more of them is memory for a rare crowd */
@@ -32,6 +34,7 @@ enum weir_err call_protected(struct lua_instance *instance, lua_CFunction fn, vo
     guard_enter(&frame, L, limit_ns);
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, argument);
+    instance->is_out_of_memory = false;
     int status = lua_pcall(L, 1, 0, 0);
     bool stopped = guard_leave(&frame);
     if (stopped) {
@@ -70,7 +73,13 @@ static struct lua_runner *new_runner(struct lua_instance *instance)
         }
         call_drop(runner);
     }
-    log_error("lua", "plugin %s: no coroutine for a callback: %s", instance->plugin->name, error);
+    char words[sizeof error + 32];
+    snprintf(words, sizeof words, "no coroutine for a callback: %s", error);
+    if (instance->is_out_of_memory) {
+        limits_log(instance, LUA_LIMIT_MEMORY, words);
+    } else {
+        log_error("lua", "plugin %s: %s", instance->plugin->name, words);
+    }
     return NULL;
 }
 
@@ -90,6 +99,7 @@ struct lua_runner *call_take(struct lua_instance *instance, enum lua_callback ca
     runner->callback = callback;
     runner->seat = seat;
     runner->starting = true;
+    runner->is_counted = false;
     runner->changed = false;
     runner->request = NULL;
     runner->session = NULL;
@@ -116,6 +126,7 @@ void call_release(struct lua_runner *runner)
 
 void call_drop(struct lua_runner *runner)
 {
+    wait_end(runner);
     api_timer_wake_cancel(runner);
     list_remove(&runner->node);
     /* Frees the slot of an existing key, so it allocates nothing and cannot throw. */
@@ -134,13 +145,27 @@ static void close_variables(struct lua_runner *runner)
     guard_leave(&frame);
 }
 
-static enum call_outcome fail(struct lua_runner *runner, bool stopped)
+/* Which limit the code that has just run was stopped by, or met on its way. */
+static enum lua_limit limit_of(struct lua_instance *instance, int status, bool stopped)
+{
+    enum lua_limit met = instance->limit_hit;
+    instance->limit_hit = LUA_LIMIT_NONE;
+    if (stopped) {
+        return LUA_LIMIT_CPU;
+    }
+    if (status == LUA_ERRMEM && instance->is_out_of_memory) {
+        return LUA_LIMIT_MEMORY;
+    }
+    return met;
+}
+
+static enum call_outcome fail(struct lua_runner *runner, enum lua_limit limit)
 {
     struct lua_instance *instance = runner->instance;
     struct lua_runner *outer = instance->running;
     instance->running = runner;
-    report_failure(runner, stopped);
-    if (!stopped) {
+    report_failure(runner, limit);
+    if (limit != LUA_LIMIT_CPU) {
         close_variables(runner);
     }
     instance->running = outer;
@@ -158,6 +183,7 @@ enum call_outcome call_resume(struct lua_runner *runner)
     instance->running = runner;
     instance->host_yield = false;
     instance->waits_barred = false;
+    instance->is_out_of_memory = false;
     guard_enter(&frame, runner->L, instance->cpu_limit_ns);
     if (runner->starting) {
         runner->starting = false;
@@ -173,8 +199,12 @@ enum call_outcome call_resume(struct lua_runner *runner)
         lua_sethook(runner->L, NULL, 0, 0);
         stopped = frame.stopped > 1; /* else it ended by itself before the hook saw it */
     }
+    enum lua_limit limit = limit_of(instance, status, stopped);
     if (status > LUA_YIELD || stopped) {
-        return fail(runner, stopped);
+        return fail(runner, limit);
+    }
+    if (limit != LUA_LIMIT_NONE) { /* the plugin has caught the error */
+        report_limit(instance, limit);
     }
     return status == LUA_OK ? CALL_DONE : CALL_PARKED;
 }

@@ -11,6 +11,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/api_body.h"
 #include "lua/api_conn.h"
 #include "lua/api_request.h"
 #include "lua/api_timer.h"
@@ -92,9 +93,8 @@ static int push_call(lua_State *L, struct lua_runner *runner)
         return push_message(L, runner);
     }
     lua_pushnil(L);
-    if (callback == CALLBACK_TIMER) {
-        api_timer_push_function(L, runner->timer);
-        return 0;
+    if (callback >= CALLBACK_TIMER) {
+        return api_timer_push_function(L, runner->timer);
     }
     lua_pushvalue(L, lua_upvalueindex(UP_CALLBACKS + (int)callback));
     switch (callback) {
@@ -156,6 +156,10 @@ static int take_request(lua_State *L, struct lua_runner *runner)
         runner->verdict = WEIR_REPLY;
         return 0;
     }
+    if (runner->req->is_accepted) {
+        runner->verdict = WEIR_ACCEPT;
+        return 0;
+    }
     switch (lua_type(L, -2)) {
     case LUA_TNIL:
         runner->verdict = WEIR_NEXT;
@@ -165,6 +169,14 @@ static int take_request(lua_State *L, struct lua_runner *runner)
         return 0;
     default:
         return bad_result(L, "on_request", "nothing, true, false or req:reply(...)");
+    }
+}
+
+/* Nobody behind it could have the body any more. */
+static void check_body_is_left(lua_State *L, const struct lua_runner *runner)
+{
+    if (runner->verdict == WEIR_NEXT && api_body_was_read(runner->req)) {
+        luaL_error(L, "on_request must answer a request whose body it has read");
     }
 }
 
@@ -189,7 +201,9 @@ static int left(lua_State *L, int status, lua_KContext context)
     case CALLBACK_ON_SEND:
         return take_message(L, runner);
     case CALLBACK_ON_REQUEST:
-        return take_request(L, runner);
+        (void)take_request(L, runner);
+        check_body_is_left(L, runner);
+        return 0;
     case CALLBACK_ON_OPEN:
         return take_open(L, runner);
     default:
@@ -252,11 +266,18 @@ static void check_names(lua_State *L, int table)
             if (strncmp(name, "on_", 3) == 0 && !is_callback(name)) {
                 luaL_error(L,
                            "unknown callback %s; there are on_request, on_done, on_open, "
-                           "on_message, on_send, on_drain, on_close and serve",
+                           "on_message, on_send, on_drain, on_close, serve, init and exit",
                            name);
             }
         }
     }
+}
+
+void callback_push(lua_State *L, enum lua_callback callback)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance_of(L)->enter_ref);
+    lua_getupvalue(L, -1, UP_CALLBACKS + (int)callback);
+    lua_remove(L, -2);
 }
 
 void callback_open(lua_State *L)

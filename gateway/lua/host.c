@@ -3,26 +3,34 @@
  * stack. */
 #include "lua/host.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <weir/plugin.h>
 
+#include "base/buffer.h"
+#include "lua/api_body.h"
 #include "lua/api_conn.h"
 #include "lua/api_request.h"
 #include "lua/call.h"
 #include "lua/guard.h"
 #include "lua/instance.h"
+#include "lua/limits.h"
 #include "lua/settle.h"
 #include "session/request.h"
 #include "session/session.h"
 
-static struct lua_limits limits = {.cpu_limit_ms = 100, .memory_limit_bytes = 64 << 20};
+static struct lua_terms terms = {.limits = {.cpu_limit_ms = 100,
+                                            .memory_limit_bytes = 64 << 20,
+                                            .max_timers = 10000,
+                                            .max_parked = 10000,
+                                            .max_http_requests = 1000}};
 
-void lua_host_set_limits(const struct lua_limits *wanted)
+void lua_host_set_terms(const struct lua_terms *wanted)
 {
-    limits = *wanted;
+    terms = *wanted;
 }
 
 static void free_plugin(struct lua_plugin *plugin)
@@ -30,7 +38,35 @@ static void free_plugin(struct lua_plugin *plugin)
     free(plugin->name);
     free(plugin->file);
     free(plugin->settings_json);
+    free(plugin->module_path);
+    limits_watch_free(&plugin->watch);
     free(plugin);
+}
+
+static enum weir_err add_folder(struct buffer *path, const char *folder, int size)
+{
+    const char *separator = path->size > 0 ? ";" : "";
+    return buffer_printf(path, "%s%.*s?.lua;%.*s?/init.lua", separator, size, folder, size, folder);
+}
+
+/* Where `require` looks for modules in Lua: in the plugin's own folder, and along plugin_path. */
+static char *write_module_path(const char *file)
+{
+    struct buffer path = {0};
+    const char *slash = strrchr(file, '/');
+    int own = slash == NULL ? 0 : (int)(slash - file) + 1;
+    enum weir_err err = add_folder(&path, file, own);
+    for (size_t i = 0; i < terms.folder_count && err == WEIR_OK; i++) {
+        char folder[PATH_MAX];
+        int size = snprintf(folder, sizeof folder, "%s/", terms.folders[i]);
+        bool is_own = size == own && strncmp(folder, file, (size_t)own) == 0;
+        if (!is_own && (size_t)size < sizeof folder) {
+            err = add_folder(&path, folder, size);
+        }
+    }
+    char *text = err == WEIR_OK ? strndup((const char *)path.data, path.size) : NULL;
+    buffer_free(&path);
+    return text;
 }
 
 static struct lua_plugin *copy_plugin(const struct weir_plugin_config *config)
@@ -42,8 +78,12 @@ static struct lua_plugin *copy_plugin(const struct weir_plugin_config *config)
     plugin->name = strdup(config->name);
     plugin->file = strdup(config->file);
     plugin->settings_json = strdup(config->settings_json == NULL ? "{}" : config->settings_json);
-    plugin->limits = limits;
-    if (plugin->name == NULL || plugin->file == NULL || plugin->settings_json == NULL) {
+    plugin->module_path = write_module_path(config->file);
+    plugin->limits = terms.limits;
+    plugin->is_trusted = terms.is_trusted;
+    plugin->watch = limits_watch_new(config->name);
+    if (plugin->name == NULL || plugin->file == NULL || plugin->settings_json == NULL ||
+        plugin->module_path == NULL || plugin->watch == NULL) {
         free_plugin(plugin);
         return NULL;
     }
@@ -98,6 +138,16 @@ static enum weir_verdict host_on_request(void *self, struct weir_request *reques
     }
     runner->request = request;
     return settle_now(runner);
+}
+
+static void host_on_body(void *self, struct weir_request *request, unsigned seat,
+                         struct weir_bytes piece, int last)
+{
+    (void)self;
+    struct api_request *req = api_request_of(request, seat);
+    if (req != NULL) {
+        api_body_take(req, (struct span){piece.data, piece.size}, last != 0);
+    }
 }
 
 static void host_on_done(void *self, struct weir_request *request, unsigned seat,
@@ -240,9 +290,9 @@ static void host_on_close(void *self, struct weir_session *session, unsigned sea
     {                                                                                              \
         .struct_size = sizeof(struct weir_plugin_ops), .load = host_load, .unload = host_unload,   \
         .worker_start = host_worker_start, .worker_stop = host_worker_stop,                        \
-        .on_request = host_on_request, .on_done = host_on_done, .on_open = host_on_open,           \
-        .on_message = (message), .on_send = (send), .on_drain = host_on_drain,                     \
-        .on_close = host_on_close                                                                  \
+        .on_request = host_on_request, .on_body = host_on_body, .on_done = host_on_done,           \
+        .on_open = host_on_open, .on_message = (message), .on_send = (send),                       \
+        .on_drain = host_on_drain, .on_close = host_on_close                                       \
     }
 
 const struct weir_plugin_ops *lua_host_ops(void)

@@ -4,19 +4,32 @@
 #ifndef WEIR_LUA_HOST_H
 #define WEIR_LUA_HOST_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct weir_plugin_ops;
 
-/* Limits of every Lua plugin. */
+/* Limits of a plugin; all but the first are of one of its Lua states. */
 struct lua_limits {
-    uint64_t cpu_limit_ms;       /* CPU time of one callback, or of one stretch between two waits */
-    uint64_t memory_limit_bytes; /* of one Lua state */
+    uint64_t cpu_limit_ms; /* CPU time of one callback, or of one stretch between two waits */
+    uint64_t memory_limit_bytes;
+    uint64_t max_timers;
+    uint64_t max_parked; /* callbacks and coroutines that wait */
+    uint64_t max_http_requests;
 };
 
-/* Sets the limits of the plugins that are loaded from now on. `limits` is borrowed for the call.
+/* What the configuration says of a plugin beside its name, file and settings. */
+struct lua_terms {
+    struct lua_limits limits;
+    bool is_trusted;            /* gets all of Lua's standard library */
+    const char *const *folders; /* where `require` looks, beside the plugin's own; borrowed */
+    size_t folder_count;
+};
+
+/* Sets the terms of the plugins that are loaded from now on. `terms` is borrowed for the call.
  * Control thread. */
-void lua_host_set_limits(const struct lua_limits *limits);
+void lua_host_set_terms(const struct lua_terms *terms);
 
 /* The callbacks of every Lua plugin; static storage. `load` runs the file once in a state of its
  * own that is thrown away, so what is wrong with it is told before anything is served. Any thread.

@@ -22,9 +22,9 @@
 static const uint64_t MS_NS = 1000000;
 static const uint64_t LOAD_LIMIT_NS = 1000000000; /* a file may build tables when it is loaded */
 
-const char *const instance_callback_names[CALLBACK_COUNT + 1] = {
-    "on_request", "on_done",  "on_open", "on_message", "on_send",
-    "on_drain",   "on_close", "serve",   "timer"};
+const char *const instance_callback_names[CALLBACK_KINDS] = {
+    "on_request", "on_done", "on_open", "on_message", "on_send", "on_drain",
+    "on_close",   "serve",   "init",    "exit",       "timer",   "spawn"};
 
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size)
 {
@@ -39,6 +39,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
     }
     if (new_size > old_size &&
         new_size - old_size > instance->memory_limit - instance->memory_used) {
+        instance->is_out_of_memory = true;
         return NULL;
     }
     void *moved = realloc(block, new_size);
@@ -77,7 +78,7 @@ static void give_full_name(lua_State *L, const char *file)
 static int build(lua_State *L)
 {
     const struct lua_plugin *plugin = instance_of(L)->plugin;
-    sandbox_open(L, plugin->file);
+    sandbox_open(L, plugin);
     api_weir_open(L);
     lua_settop(L, 0);
     if (luaL_loadfilex(L, plugin->file, "t") != LUA_OK) {
@@ -103,6 +104,52 @@ static bool open_state(struct lua_instance *instance, char *error, size_t error_
     return call_protected(instance, build, NULL, LOAD_LIMIT_NS, error, error_size) == WEIR_OK;
 }
 
+static int run_init(lua_State *L)
+{
+    callback_push(L, CALLBACK_INIT);
+    if (lua_getglobal(L, "weir") == LUA_TTABLE) {
+        lua_getfield(L, -1, "config");
+    } else {
+        lua_pushnil(L); /* the plugin has put something else there */
+    }
+    lua_remove(L, -2);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static int run_exit(lua_State *L)
+{
+    callback_push(L, CALLBACK_EXIT);
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+/* Opens the state, and starts the plugin in it where it is to serve. */
+static bool start(struct lua_instance *instance, char *error, size_t error_size)
+{
+    if (!open_state(instance, error, error_size)) {
+        return false;
+    }
+    char words[512];
+    if (instance->worker != NULL && instance_has(instance, CALLBACK_INIT) &&
+        call_protected(instance, run_init, NULL, LOAD_LIMIT_NS, words, sizeof words) != WEIR_OK) {
+        snprintf(error, error_size, "init failed: %s", words);
+        return false;
+    }
+    instance->is_started = instance->worker != NULL;
+    return true;
+}
+
+static void leave(struct lua_instance *instance)
+{
+    char words[512];
+    if (instance->is_started && instance_has(instance, CALLBACK_EXIT) &&
+        call_protected(instance, run_exit, NULL, instance->cpu_limit_ns, words, sizeof words) !=
+            WEIR_OK) {
+        log_error("lua", "plugin %s: callback exit failed: %s", instance->plugin->name, words);
+    }
+}
+
 struct lua_instance *instance_new(const struct lua_plugin *plugin, struct weir_worker *worker,
                                   char *error, size_t error_size)
 {
@@ -116,11 +163,13 @@ struct lua_instance *instance_new(const struct lua_plugin *plugin, struct weir_w
     instance->loop = worker == NULL ? NULL : worker_loop(worker);
     instance->memory_limit = plugin->limits.memory_limit_bytes;
     instance->cpu_limit_ns = plugin->limits.cpu_limit_ms * MS_NS;
+    instance->max_timers = plugin->limits.max_timers;
+    instance->max_parked = plugin->limits.max_parked;
     list_init(&instance->parked);
     list_init(&instance->timers);
     if (guard_start(instance->cpu_limit_ns) != WEIR_OK) {
         snprintf(error, error_size, "no timer for the CPU limit");
-    } else if (open_state(instance, error, error_size)) {
+    } else if (start(instance, error, error_size)) {
         return instance;
     }
     instance_free(&instance);
@@ -133,6 +182,7 @@ void instance_free(struct lua_instance **pointer)
     if (instance == NULL) {
         return;
     }
+    leave(instance);
     while (!list_is_empty(&instance->parked)) {
         call_drop(list_item(instance->parked.next, struct lua_runner, node));
     }

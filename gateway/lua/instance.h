@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "lua/host.h"
+#include "lua/limits.h"
 
 struct api_conn;
 struct api_request;
@@ -31,8 +32,12 @@ enum lua_callback {
     CALLBACK_ON_DRAIN,
     CALLBACK_ON_CLOSE,
     CALLBACK_SERVE,
+    CALLBACK_INIT,
+    CALLBACK_EXIT,
     CALLBACK_COUNT,
-    CALLBACK_TIMER = CALLBACK_COUNT /* a function given to weir.timer */
+    CALLBACK_TIMER = CALLBACK_COUNT, /* a function given to weir.timer */
+    CALLBACK_SPAWN,                  /* or to weir.spawn */
+    CALLBACK_KINDS
 };
 
 /* The process part of a plugin: what `load` was given. Immutable once loaded. */
@@ -40,7 +45,10 @@ struct lua_plugin {
     char *name;
     char *file;
     char *settings_json;
+    char *module_path; /* as Lua's package.path */
     struct lua_limits limits;
+    bool is_trusted;
+    struct limits_watch *watch; /* that it is shared is its own business */
 };
 
 /* One run of a callback: a coroutine, and what the callback is about. A runner that finished is
@@ -54,6 +62,7 @@ struct lua_runner {
     enum lua_callback callback;
     unsigned seat;
     bool starting;                      /* its callback has not been entered yet */
+    bool is_counted;                    /* as one that waits */
     bool changed;                       /* the callback returned a message: on top of the stack */
     enum weir_verdict verdict;          /* what the callback returned */
     enum weir_kind kind;                /* of the changed message */
@@ -64,7 +73,7 @@ struct lua_runner {
     struct api_timer *timer;            /* CALLBACK_TIMER: whose function runs */
     const struct weir_message *message; /* until the callback is entered */
     const struct weir_ending *ending;   /* until the callback is entered */
-    struct loop_timer *sleep;           /* weir.sleep, while it waits in it */
+    struct loop_timer *sleep;           /* what will wake it, where that is a timer */
 };
 
 struct lua_instance {
@@ -75,6 +84,8 @@ struct lua_instance {
     size_t memory_used;         /* bytes */
     size_t memory_limit;
     uint64_t cpu_limit_ns;
+    size_t max_timers;
+    size_t max_parked;
     unsigned callbacks;         /* bit 1 << enum lua_callback */
     bool wants_ending;          /* on_close or on_done takes the table of the ending */
     bool host_yield;            /* the yield under way is the host's, not the plugin's own */
@@ -84,7 +95,11 @@ struct lua_instance {
     unsigned idle_count;
     struct list_node parked;
     struct list_node timers; /* struct api_timer */
-    unsigned timer_count;
+    size_t timer_count;
+    size_t parked_count;                /* that wait, and those of weir.spawn that have not ended */
+    enum lua_limit limit_hit;           /* by the code that runs; told when it ends */
+    bool is_out_of_memory;              /* the allocator has refused what would pass the limit */
+    bool is_started;                    /* exit is due */
     const struct weir_ending *ending;   /* within on_close: how it ended, */
     const struct api_conn *ending_conn; /* and for whom */
     int enter_ref;                      /* the closure that enters callbacks, in the registry */
@@ -92,15 +107,15 @@ struct lua_instance {
 };
 
 /* "on_request", ... by enum lua_callback; "timer" for CALLBACK_TIMER. */
-extern const char *const instance_callback_names[CALLBACK_COUNT + 1];
+extern const char *const instance_callback_names[CALLBACK_KINDS];
 
-/* Makes a state and runs the plugin's file in it. `worker` is NULL to check the plugin only: then
- * timers never fire. Given; NULL with a terminated reason in `error`. Any thread, which stays the
- * instance's own. */
+/* Makes a state, runs the plugin's file in it and then its `init`. `worker` is NULL to check the
+ * plugin only: then `init` is not run, and timers never fire. Given; NULL with a terminated reason
+ * in `error`. Any thread, which stays the instance's own. */
 struct lua_instance *instance_new(const struct lua_plugin *plugin, struct weir_worker *worker,
                                   char *error, size_t error_size);
 
-/* Ends whatever still waits, closes the state, frees and nulls. */
+/* Runs `exit`, ends whatever still waits, closes the state, frees and nulls. */
 void instance_free(struct lua_instance **instance);
 
 /* A coroutine's extra space holds its instance; the lowest bit marks a runner's coroutine, which

@@ -145,17 +145,63 @@ static bool own_words(struct lua_runner *runner, char *out, size_t size)
                           sizeof ignored) == WEIR_OK;
 }
 
-void report_failure(struct lua_runner *runner, bool stopped)
+static void describe_failure(struct lua_runner *runner, enum lua_limit limit, char *words,
+                             size_t size)
 {
     struct lua_instance *instance = runner->instance;
+    bool stopped = limit == LUA_LIMIT_CPU;
+    if (limit == LUA_LIMIT_MEMORY) {
+        snprintf(words, size, " passed its memory limit of %zu KiB", instance->memory_limit / 1024);
+    } else if (stopped) {
+        words[0] = ' ';
+        report_error_words(runner->L, true, instance->cpu_limit_ns, words + 1, size - 1);
+    } else {
+        static const char failed[] = " failed: ";
+        size_t used = sizeof failed - 1;
+        memcpy(words, failed, used);
+        if (!own_words(runner, words + used, size - used)) {
+            report_error_words(runner->L, false, 0, words + used, size - used);
+        }
+    }
+}
+
+void report_failure(struct lua_runner *runner, enum lua_limit limit)
+{
+    struct lua_instance *instance = runner->instance;
+    uint64_t left_out = 0;
+    if (limit != LUA_LIMIT_NONE && !limits_reached(instance->plugin->watch, limit, &left_out)) {
+        return;
+    }
     char words[WORDS_BYTES];
+    char more[LIMITS_LEFT_OUT_BYTES];
     struct text text = {.used = 0};
     text.bytes[0] = '\0';
     put_traceback(&text, runner->L);
-    if (stopped || !own_words(runner, words, sizeof words)) {
-        report_error_words(runner->L, stopped, instance->cpu_limit_ns, words, sizeof words);
+    describe_failure(runner, limit, words, sizeof words);
+    limits_write_left_out(left_out, more);
+    log_error("lua", "plugin %s: callback %s%s%s%s", instance->plugin->name,
+              instance_callback_names[runner->callback], words, more, text.bytes);
+}
+
+void report_limit(const struct lua_instance *instance, enum lua_limit limit)
+{
+    const struct lua_limits *limits = &instance->plugin->limits;
+    char words[WORDS_BYTES];
+    switch (limit) {
+    case LUA_LIMIT_TIMERS:
+        snprintf(words, sizeof words, "has all of its %llu timers (max_timers)",
+                 (unsigned long long)limits->max_timers);
+        break;
+    case LUA_LIMIT_PARKED:
+        snprintf(words, sizeof words, "%llu of its callbacks wait (max_parked)",
+                 (unsigned long long)limits->max_parked);
+        break;
+    case LUA_LIMIT_HTTP:
+        snprintf(words, sizeof words, "has %llu HTTP requests under way (max_http_requests)",
+                 (unsigned long long)limits->max_http_requests);
+        break;
+    default:
+        return; /* these two end their callback, and are told with it */
     }
-    log_error("lua", "plugin %s: callback %s%s %s%s", instance->plugin->name,
-              instance_callback_names[runner->callback], stopped ? "" : " failed:", words,
-              text.bytes);
+    limits_log(instance, limit, words);
 }

@@ -1,13 +1,11 @@
 /* What of Lua's standard library a plugin gets. Left out is what would block a worker (files,
  * processes), what could corrupt memory (bytecode, most of debug), and what the CPU limit could not
  * stop: finalizers and message handlers of xpcall run with hooks off, so __gc is refused, and a
- * handler is not entered once the limit has passed.
+ * handler is not entered once the limit has passed. A plugin that the configuration trusts gets all
+ * of it but the latter.
  *
  * Called by instance.c while a state is made. */
 #include "lua/sandbox.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -146,16 +144,18 @@ static int search_text(lua_State *L)
     return 2;
 }
 
-static void open_package(lua_State *L, const char *plugin_file)
+/* The plugin's modules first, then those of Lua's own path. */
+static void set_path(lua_State *L, int package, const char *module_path)
 {
-    luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 0);
-    int package = lua_gettop(L);
-    const char *slash = strrchr(plugin_file, '/');
-    lua_pushlstring(L, plugin_file, slash == NULL ? 0 : (size_t)(slash - plugin_file) + 1);
-    const char *folder = lua_tostring(L, -1);
-    lua_pushfstring(L, "%s?.lua;%s?/init.lua", folder, folder);
+    lua_getfield(L, package, "path");
+    lua_pushfstring(L, "%s;%s", module_path, lua_tostring(L, -1));
     lua_setfield(L, package, "path");
     lua_pop(L, 1);
+}
+
+/* `require` stays, and takes no bytecode; the table behind it goes. */
+static void hide_package(lua_State *L, int package)
+{
     lua_getfield(L, package, "searchers");
     lua_getfield(L, package, "searchpath");
     lua_pushvalue(L, package);
@@ -167,6 +167,16 @@ static void open_package(lua_State *L, const char *plugin_file)
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_pushnil(L);
     lua_setfield(L, -2, LUA_LOADLIBNAME);
+}
+
+static void open_package(lua_State *L, const struct lua_plugin *plugin)
+{
+    luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
+    int package = lua_gettop(L);
+    set_path(L, package, plugin->module_path);
+    if (!plugin->is_trusted) {
+        hide_package(L, package);
+    }
     lua_settop(L, package - 1);
 }
 
@@ -210,7 +220,42 @@ static void remove_global(lua_State *L, const char *name)
     lua_setglobal(L, name);
 }
 
-void sandbox_open(lua_State *L, const char *plugin_file)
+static void open_libraries(lua_State *L, const luaL_Reg *libraries)
+{
+    for (const luaL_Reg *library = libraries; library->name != NULL; library++) {
+        luaL_requiref(L, library->name, library->func, 1);
+        lua_pop(L, 1);
+    }
+}
+
+/* What one who is trusted has beside the others. */
+static void open_rest(lua_State *L)
+{
+    static const luaL_Reg libraries[] = {{LUA_IOLIBNAME, luaopen_io},
+                                         {LUA_OSLIBNAME, luaopen_os},
+                                         {LUA_DBLIBNAME, luaopen_debug},
+                                         {NULL, NULL}};
+    open_libraries(L, libraries);
+}
+
+static void open_safe_parts(lua_State *L)
+{
+    static const char *const os_names[] = {"clock", "date", "difftime", "getenv", "time", NULL};
+    static const char *const debug_names[] = {"traceback", NULL};
+    open_part(L, LUA_OSLIBNAME, luaopen_os, os_names);
+    open_part(L, LUA_DBLIBNAME, luaopen_debug, debug_names);
+    lua_register(L, "setmetatable", set_metatable);
+    lua_register(L, "collectgarbage", collect_garbage);
+    wrap_global(L, "load", load_text);
+    remove_global(L, "loadfile");
+    remove_global(L, "dofile");
+    lua_getglobal(L, LUA_STRLIBNAME);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "dump");
+    lua_pop(L, 1);
+}
+
+void sandbox_open(lua_State *L, const struct lua_plugin *plugin)
 {
     static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
                                          {LUA_TABLIBNAME, luaopen_table},
@@ -219,25 +264,14 @@ void sandbox_open(lua_State *L, const char *plugin_file)
                                          {LUA_UTF8LIBNAME, luaopen_utf8},
                                          {LUA_COLIBNAME, luaopen_coroutine},
                                          {NULL, NULL}};
-    static const char *const os_names[] = {"clock", "date", "difftime", "getenv", "time", NULL};
-    static const char *const debug_names[] = {"traceback", NULL};
-    for (const luaL_Reg *library = libraries; library->name != NULL; library++) {
-        luaL_requiref(L, library->name, library->func, 1);
-        lua_pop(L, 1);
+    open_libraries(L, libraries);
+    open_package(L, plugin);
+    if (plugin->is_trusted) {
+        open_rest(L);
+    } else {
+        open_safe_parts(L);
     }
-    open_package(L, plugin_file);
-    open_part(L, LUA_OSLIBNAME, luaopen_os, os_names);
-    open_part(L, LUA_DBLIBNAME, luaopen_debug, debug_names);
     lua_register(L, "print", print);
-    lua_register(L, "setmetatable", set_metatable);
-    lua_register(L, "collectgarbage", collect_garbage);
     wrap_global(L, "xpcall", safe_xpcall);
-    wrap_global(L, "load", load_text);
-    remove_global(L, "loadfile");
-    remove_global(L, "dofile");
-    lua_getglobal(L, LUA_STRLIBNAME);
-    lua_pushnil(L);
-    lua_setfield(L, -2, "dump");
-    lua_pop(L, 1);
     coroutine_open(L);
 }

@@ -12,6 +12,7 @@
 #include "lua/api_request.h"
 #include "lua/api_timer.h"
 #include "lua/call.h"
+#include "lua/wait.h"
 #include "session/request.h"
 #include "session/session.h"
 
@@ -227,87 +228,97 @@ static enum weir_verdict open_serve(struct lua_instance *instance, struct weir_s
     return settle_serve(instance, session, seat);
 }
 
-static void wake_session(struct lua_runner *runner)
+/* What became of a runner that was woken, once it is done or has failed. */
+struct woken {
+    struct lua_instance *instance;
+    enum lua_callback callback;
+    unsigned seat;
+    bool failed;
+    enum weir_verdict verdict;
+};
+
+/* Goes on with a runner, and gives it back when it is over. False: it waits again. */
+static bool go_on(struct lua_runner *runner, struct woken *woken)
 {
-    struct lua_instance *instance = runner->instance;
     struct api_conn *conn = runner->conn;
-    enum lua_callback callback = runner->callback;
-    unsigned seat = runner->seat;
+    *woken = (struct woken){.instance = runner->instance,
+                            .callback = runner->callback,
+                            .seat = runner->seat,
+                            .verdict = verdict_of_failure(runner->callback)};
     enum call_outcome outcome = call_resume(runner);
     if (outcome == CALL_PARKED) {
-        list_append(&instance->parked, &runner->node);
+        list_append(&woken->instance->parked, &runner->node);
+        return false;
+    }
+    woken->failed = outcome == CALL_FAILED;
+    if (!woken->failed) {
+        woken->verdict = runner->verdict;
+        if (runner->changed && conn->session != NULL) {
+            hand_on(runner, conn->session);
+        }
+        call_release(runner);
+    }
+    return true;
+}
+
+static void wake_session(struct lua_runner *runner)
+{
+    struct api_conn *conn = runner->conn;
+    struct woken woken;
+    if (!go_on(runner, &woken)) {
         return;
     }
     struct weir_session *session = conn->session;
-    enum weir_verdict verdict = verdict_of_failure(callback);
-    if (outcome == CALL_DONE) {
-        verdict = runner->verdict;
-        if (runner->changed && session != NULL) {
-            hand_on(runner, session);
-        }
-        call_release(runner);
-    } else if (session != NULL) {
+    if (woken.failed && session != NULL) {
         session_fail(session);
     }
-    api_conn_unpark(instance, conn);
+    api_conn_unpark(woken.instance, conn);
     if (session == NULL) {
         return;
     }
-    if (callback == CALLBACK_ON_OPEN) {
-        verdict = open_serve(instance, session, seat, verdict);
+    enum weir_verdict verdict = woken.verdict;
+    if (woken.callback == CALLBACK_ON_OPEN) {
+        verdict = open_serve(woken.instance, session, woken.seat, verdict);
     }
-    if (callback == CALLBACK_ON_OPEN || callback == CALLBACK_ON_MESSAGE) {
-        session_resume(session, seat, verdict);
+    if (woken.callback == CALLBACK_ON_OPEN || woken.callback == CALLBACK_ON_MESSAGE) {
+        session_resume(session, woken.seat, verdict);
     }
 }
 
 static void wake_request(struct lua_runner *runner)
 {
-    struct lua_instance *instance = runner->instance;
     struct api_request *req = runner->req;
-    enum lua_callback callback = runner->callback;
-    unsigned seat = runner->seat;
-    enum call_outcome outcome = call_resume(runner);
-    if (outcome == CALL_PARKED) {
-        list_append(&instance->parked, &runner->node);
+    struct woken woken;
+    if (!go_on(runner, &woken)) {
         return;
     }
     struct weir_request *request = req->request;
-    bool is_awaited = request != NULL && callback == CALLBACK_ON_REQUEST;
-    enum weir_verdict verdict = verdict_of_failure(callback);
-    if (outcome == CALL_DONE) {
-        verdict = runner->verdict;
-        call_release(runner);
-    } else if (is_awaited) {
+    bool is_awaited = request != NULL && woken.callback == CALLBACK_ON_REQUEST;
+    if (woken.failed && is_awaited) {
         fail_request(request, req);
     }
-    api_request_unpark(instance, req);
+    api_request_unpark(woken.instance, req);
     if (is_awaited) {
-        request_resume(request, seat, verdict);
+        request_resume(request, woken.seat, woken.verdict);
     }
 }
 
 static void wake_timer(struct lua_runner *runner)
 {
-    struct lua_instance *instance = runner->instance;
     struct api_timer *timer = runner->timer;
-    enum call_outcome outcome = call_resume(runner);
-    if (outcome == CALL_PARKED) {
-        list_append(&instance->parked, &runner->node);
-        return;
+    struct woken woken;
+    if (go_on(runner, &woken)) {
+        api_timer_done(woken.instance, timer);
     }
-    if (outcome == CALL_DONE) {
-        call_release(runner);
-    }
-    api_timer_done(instance, timer);
 }
 
 void settle_wake(struct lua_runner *runner)
 {
     list_remove(&runner->node);
+    wait_end(runner);
     if (runner->callback == CALLBACK_SERVE) {
         wake_serve(runner);
-    } else if (runner->callback == CALLBACK_TIMER) {
+    } else if (runner->callback >= CALLBACK_TIMER) {
         wake_timer(runner);
     } else if (runner->conn != NULL) {
         wake_session(runner);
@@ -318,7 +329,7 @@ void settle_wake(struct lua_runner *runner)
 
 void settle_timer(struct lua_instance *instance, struct api_timer *timer)
 {
-    struct lua_runner *runner = call_take(instance, CALLBACK_TIMER, 0);
+    struct lua_runner *runner = call_take(instance, api_timer_callback(timer), 0);
     if (runner == NULL) {
         api_timer_done(instance, timer);
         return;

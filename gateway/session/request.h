@@ -202,7 +202,8 @@ WEIR_MUST enum weir_err request_switch(struct weir_request *request, unsigned se
 bool request_check_upgrade(struct weir_request *request);
 
 /* What the 101 will say, to be called before the verdict WEIR_ACCEPT: `subprotocol` in place of
- * what the route's list would give (it must be one that the client has offered; empty: none), and
+ * what the route's list would give (it must be one that the client has offered; empty: none; its
+ * data NULL: what the list gives), and
  * fields of its own. Copies; the last call counts. Date and Server are passed over, as the 101 has
  * the gateway's. WEIR_EINVAL: the subprotocol was not offered, or a field cannot stand there, since
  * it is malformed or the gateway's to send (Upgrade, Connection, framing, Sec-WebSocket-*). */

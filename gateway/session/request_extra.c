@@ -106,8 +106,8 @@ static enum weir_err write_lines(struct buffer *lines, const struct reply_field 
     return err;
 }
 
-static enum weir_err keep_accept(struct weir_request *request, struct text_part subprotocol,
-                                 struct span lines)
+static enum weir_err keep_accept(struct weir_request *request, bool is_chosen,
+                                 struct text_part subprotocol, struct span lines)
 {
     struct blob *copy = NULL;
     struct request_extra *extra = request_extra(request);
@@ -117,7 +117,7 @@ static enum weir_err keep_accept(struct weir_request *request, struct text_part 
     blob_free(&extra->accept_fields);
     extra->accept_fields = copy;
     extra->subprotocol = subprotocol;
-    extra->accept_prepared = true;
+    extra->accept_prepared = is_chosen;
     return WEIR_OK;
 }
 
@@ -131,7 +131,7 @@ enum weir_err request_prepare_accept(struct weir_request *request, struct span s
     }
     enum weir_err err = write_lines(&lines, fields, count);
     if (err == WEIR_OK) {
-        err = keep_accept(request, offer, buffer_span(&lines));
+        err = keep_accept(request, subprotocol.data != NULL, offer, buffer_span(&lines));
     }
     buffer_free(&lines);
     return err;

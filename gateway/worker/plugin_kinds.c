@@ -44,10 +44,23 @@ struct chain_link plugin_kinds_link(const struct weir_plugin_ops *loaded, void *
 
 void plugin_kinds_prepare(const struct config *config, struct upstreams *upstreams)
 {
-    struct lua_limits limits = {
-        .cpu_limit_ms = config->lua.cpu_limit_ms,
-        .memory_limit_bytes = config->lua.memory_limit,
-    };
-    lua_host_set_limits(&limits);
+    (void)config;
     upstream_admin_use(upstreams);
+}
+
+void plugin_kinds_prepare_plugin(const struct config *config, const struct config_plugin *plugin)
+{
+    struct lua_terms terms = {
+        .limits = {.cpu_limit_ms = plugin->lua.cpu_limit_ms,
+                   .memory_limit_bytes = plugin->lua.memory_limit,
+                   .max_timers = plugin->lua.max_timers,
+                   .max_parked = plugin->lua.max_parked,
+                   .max_http_requests = plugin->lua.max_http_requests},
+        .is_trusted = plugin->trusted,
+        .folders = (const char *const *)config->plugin_path.items,
+        .folder_count = config->plugin_path.count,
+    };
+    if (plugin->kind == CONFIG_PLUGIN_LUA) {
+        lua_host_set_terms(&terms);
+    }
 }

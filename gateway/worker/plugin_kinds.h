@@ -18,8 +18,12 @@ struct chain_link plugin_kinds_link(const struct weir_plugin_ops *loaded, void *
 
 struct upstreams;
 
-/* Hands what plugins need of the configuration to their hosts, before they are loaded: limits, and
- * the upstreams (borrowed for as long as the plugins are loaded). Control thread. */
+/* Hands what plugins need of the configuration to their hosts, before they are loaded: the
+ * upstreams (borrowed for as long as the plugins are loaded). Control thread. */
 void plugin_kinds_prepare(const struct config *config, struct upstreams *upstreams);
+
+/* The same for one plugin, before it is loaded: what its kind knows of it beside the settings.
+ * Control thread. */
+void plugin_kinds_prepare_plugin(const struct config *config, const struct config_plugin *plugin);
 
 #endif

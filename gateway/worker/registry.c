@@ -21,7 +21,8 @@ enum {
 bool registry_is_same_plugin(const struct config_plugin *a, const struct config_plugin *b)
 {
     return a->kind == b->kind && strcmp(a->file, b->file) == 0 &&
-           strcmp(a->settings_json, b->settings_json) == 0;
+           strcmp(a->settings_json, b->settings_json) == 0 && a->trusted == b->trusted &&
+           memcmp(&a->lua, &b->lua, sizeof a->lua) == 0;
 }
 
 /* Routes that name the same plugin with the same settings share one. */
@@ -56,6 +57,7 @@ static enum weir_err load_plugin(struct registry *registry, const struct config_
         return buffer_printf(errors, "%s:%u:1: %s: no such kind of plugin\n", file, config->line,
                              config->name);
     }
+    plugin_kinds_prepare_plugin(registry->config, config);
     if (loaded->ops->load != NULL &&
         loaded->ops->load(&given, &loaded->plugin, why, sizeof why) != 0) {
         return buffer_printf(errors, "%s:%u:1: plugin `%s`: %s\n", file, config->line, config->name,

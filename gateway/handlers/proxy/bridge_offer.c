@@ -153,6 +153,9 @@ enum weir_err bridge_offer_check(const struct bridge_offer *offer,
         }
         *min_size = config->min_size < UINT32_MAX ? (uint32_t)config->min_size : UINT32_MAX;
     }
+    if (subprotocol.data == NULL) {
+        subprotocol = SPAN(""); /* none, whatever the route's own list has */
+    }
     err = request_prepare_accept(offer->request, subprotocol, fields, field_count);
     if (err != WEIR_OK) {
         *why = "the backend's answer cannot be passed on";

@@ -23,6 +23,8 @@
 #include "base/list.h"
 #include "lua/host.h"
 #include "net/loop.h"
+#include "pubsub/broker.h"
+#include "session/directory.h"
 #include "session/request.h"
 #include "session/session.h"
 #include "session/worker_access.h"
@@ -34,6 +36,8 @@ enum {
 
 struct weir_worker {
     unsigned id;
+    bool is_exiting;
+    char posted[256]; /* what directory_send and directory_close were asked for */
 };
 
 struct loop {
@@ -65,6 +69,10 @@ struct weir_request {
     char reply[1024];           /* fields and body of the reply */
     int resumed;
     enum weir_verdict verdict; /* it was resumed with */
+    enum request_framing framing;
+    uint64_t body_length;
+    bool body_wanted;
+    bool is_plain; /* does not ask for WebSocket */
 };
 
 /* Who walks the chain on a send or a pass; NULL: nobody. */
@@ -159,8 +167,7 @@ const char *request_client_subject(const struct weir_request *request)
 
 bool request_wants_session(const struct weir_request *request)
 {
-    (void)request;
-    return true;
+    return !request->is_plain;
 }
 
 struct span request_subprotocol(const struct weir_request *request)
@@ -238,6 +245,36 @@ enum weir_err request_reply(struct weir_request *request, unsigned status,
 enum weir_err request_reply_error(struct weir_request *request, unsigned status, const char *why)
 {
     return request_reply(request, status, NULL, 0, span_of(why));
+}
+
+enum request_framing request_framing(const struct weir_request *request, uint64_t *length)
+{
+    *length = request->body_length;
+    return request->framing;
+}
+
+void request_want_body(struct weir_request *request, unsigned seat)
+{
+    (void)seat;
+    request->body_wanted = true;
+}
+
+enum weir_err request_prepare_accept(struct weir_request *request, struct span subprotocol,
+                                     const struct reply_field *fields, size_t count)
+{
+    if (subprotocol.size > 0 && !span_equal(subprotocol, SPAN("chat.v1"))) {
+        return WEIR_EINVAL;
+    }
+    request->reply[0] = '\0';
+    fake_note(request, subprotocol.data != NULL ? subprotocol : SPAN("(any)"), "\n");
+    for (size_t i = 0; i < count; i++) {
+        if (span_equal(fields[i].name, SPAN("Upgrade"))) {
+            return WEIR_EINVAL;
+        }
+        fake_note(request, fields[i].name, ": ");
+        fake_note(request, fields[i].value, "\n");
+    }
+    return WEIR_OK;
 }
 
 void request_resume(struct weir_request *request, unsigned seat, enum weir_verdict verdict)
@@ -357,6 +394,51 @@ size_t session_buffered(const struct weir_session *session)
     return 12;
 }
 
+/* --- pubsub/broker.h: what was asked for last, and what to answer --- */
+
+static struct fake_broker {
+    char topic[300];
+    char data[64];
+    enum weir_kind kind;
+    struct weir_session *except;
+    unsigned seat;
+    unsigned calls;
+    enum weir_err result;
+} fake_broker;
+
+static inline void fake_broker_note(struct span topic, struct weir_session *session, unsigned seat)
+{
+    snprintf(fake_broker.topic, sizeof fake_broker.topic, "%.*s", SPAN_ARGS(topic));
+    fake_broker.except = session;
+    fake_broker.seat = seat;
+    fake_broker.calls++;
+}
+
+enum weir_err broker_subscribe(struct weir_worker *worker, struct weir_session *session,
+                               unsigned seat, struct span topic)
+{
+    WEIR_CHECK(worker == &fake_worker);
+    fake_broker_note(topic, session, seat);
+    return fake_broker.result;
+}
+
+bool broker_unsubscribe(struct weir_worker *worker, struct weir_session *session, struct span topic)
+{
+    WEIR_CHECK(worker == &fake_worker);
+    fake_broker_note(topic, session, 0);
+    return fake_broker.result == WEIR_OK;
+}
+
+enum weir_err broker_publish(struct weir_worker *worker, struct weir_session *except,
+                             struct span topic, enum weir_kind kind, struct span payload)
+{
+    WEIR_CHECK(worker == &fake_worker);
+    fake_broker_note(topic, except, 0);
+    snprintf(fake_broker.data, sizeof fake_broker.data, "%.*s", SPAN_ARGS(payload));
+    fake_broker.kind = kind;
+    return fake_broker.result;
+}
+
 /* --- net/loop.h and the worker --- */
 
 struct loop_timer *loop_timer_new(struct loop *loop, uint64_t delay_ms, bool repeats,
@@ -429,6 +511,33 @@ unsigned worker_count(const struct weir_worker *worker)
 {
     (void)worker;
     return 8;
+}
+
+bool worker_is_exiting(const struct weir_worker *worker)
+{
+    return worker->is_exiting;
+}
+
+/* Session 1 is there, 2 is full, and others have gone. */
+static inline enum weir_err fake_found(uint64_t id)
+{
+    return id == 1 ? WEIR_OK : id == 2 ? WEIR_ELIMIT : WEIR_ECLOSED;
+}
+
+enum weir_err directory_send(struct weir_worker *worker, uint64_t id, enum weir_kind kind,
+                             struct span payload)
+{
+    snprintf(worker->posted, sizeof worker->posted, "%llu %d %.*s", (unsigned long long)id, kind,
+             SPAN_ARGS(payload));
+    return fake_found(id);
+}
+
+enum weir_err directory_close(struct weir_worker *worker, uint64_t id, uint16_t code,
+                              struct span reason)
+{
+    snprintf(worker->posted, sizeof worker->posted, "%llu close %d %.*s", (unsigned long long)id,
+             code, SPAN_ARGS(reason));
+    return code == 1005 ? WEIR_EINVAL : fake_found(id);
 }
 
 /* --- plugins from text --- */

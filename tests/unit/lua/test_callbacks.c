@@ -296,7 +296,8 @@ static void test_conn_fields_and_data(void **state)
     struct fake_loaded plugin = fake_load(
         "return {on_open = function(conn)\n"
         "    conn.data.name = 'Ann'\n"
-        "    assert(conn.remote == '192.0.2.7' and conn.buffered == 12)\n"
+        "    assert(conn.remote == '192.0.2.7' and conn:buffered() == 12 and conn.subprotocol == "
+        "'chat.v1')\n"
         "    assert(math.type(conn.id) == 'integer' and conn.close_code == nil)\n"
         "    assert(conn.close_reason == nil and conn.nothing == nil)\n"
         "    assert(tostring(conn) == 'conn ' .. conn.id)\n"
@@ -372,7 +373,7 @@ static void test_conn_that_lua_keeps_is_closed_not_freed(void **state)
         "        local ok, word = kept:send('x')\n"
         "        assert(ok == nil and word == 'closed' and select(2, kept:ping()) == 'closed')\n"
         "        assert(select(2, kept:close()) == 'closed' and kept.remote == nil)\n"
-        "        assert(kept.request == nil and kept.buffered == 0 and kept.data.name == 'Ann')\n"
+        "        assert(kept.request == nil and kept:buffered() == 0 and kept.data.name == 'Ann')\n"
         "        assert(kept.close_code == 1001 and kept.close_reason == '' and kept.id)\n"
         "        return false\n"
         "    end\n"

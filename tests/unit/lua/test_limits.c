@@ -9,10 +9,23 @@ enum {
     MEMORY_BYTES = 4 << 20
 };
 
+enum {
+    MAX_TIMERS = 10000,
+    MAX_PARKED = 20
+};
+
+static void set_terms(size_t memory_bytes)
+{
+    lua_host_set_terms(&(struct lua_terms){.limits = {.cpu_limit_ms = CPU_MS,
+                                                      .memory_limit_bytes = memory_bytes,
+                                                      .max_timers = MAX_TIMERS,
+                                                      .max_parked = MAX_PARKED}});
+}
+
 static int set_limits(void **state)
 {
     (void)state;
-    lua_host_set_limits(&(struct lua_limits){CPU_MS, MEMORY_BYTES});
+    set_terms(MEMORY_BYTES);
     return 0;
 }
 
@@ -330,7 +343,7 @@ static void test_load_counts_against_both_limits(void **state)
     struct fake_loaded plugin = fake_load_with("t = {} while true do t[#t + 1] = {} end", "{}");
     assert_null(plugin.plugin);
     assert_non_null(strstr(plugin.error, "not enough memory"));
-    lua_host_set_limits(&(struct lua_limits){CPU_MS, 1000});
+    set_terms(1000);
     plugin = fake_load_with("return {}", "{}");
     assert_null(plugin.plugin);
     assert_true(plugin.error[0] != '\0');
