@@ -41,19 +41,54 @@ static bool is_label_name(struct span name, enum metric_kind kind)
            !(kind == METRIC_HISTOGRAM && span_equal(name, SPAN("le")));
 }
 
+/* How many bytes at the front of `text` are one character of UTF-8 (RFC 3629, section 4); 0: none.
+ */
+static size_t character(struct span text)
+{
+    const uint8_t *at = text.data;
+    if (at[0] < 0x80) {
+        return 1;
+    }
+    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] > 0xf4 || text.size < size) {
+        return 0;
+    }
+    /* Neither a longer form than needed, nor a surrogate, nor beyond U+10FFFF. */
+    uint8_t least = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
+    uint8_t most = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
+    for (size_t i = 1; i < size; i++) {
+        if (at[i] < least || at[i] > most) {
+            return 0;
+        }
+        least = 0x80;
+        most = 0xbf;
+    }
+    return size;
+}
+
+static struct span escaped(struct span character, bool quotes)
+{
+    switch (character.data[0]) {
+    case '\n':
+        return SPAN("\\n");
+    case '\\':
+        return SPAN("\\\\");
+    case '"':
+        return quotes ? SPAN("\\\"") : character;
+    default:
+        return character;
+    }
+}
+
 enum weir_err metric_escape(struct buffer *out, struct span text, bool quotes)
 {
     enum weir_err err = WEIR_OK;
-    for (size_t i = 0; err == WEIR_OK && i < text.size; i++) {
-        struct span byte = {&text.data[i], 1};
-        if (*byte.data == '\n') {
-            byte = SPAN("\\n");
-        } else if (*byte.data == '\\') {
-            byte = SPAN("\\\\");
-        } else if (*byte.data == '"' && quotes) {
-            byte = SPAN("\\\"");
-        }
-        err = buffer_append(out, byte);
+    while (err == WEIR_OK && text.size > 0) {
+        size_t size = character(text);
+        /* One byte that is not UTF-8 would spoil the whole page. */
+        err = size == 0 ? buffer_append(out, SPAN("\xef\xbf\xbd"))
+                        : buffer_append(out, escaped((struct span){text.data, size}, quotes));
+        text = span_from(text, size == 0 ? 1 : size);
     }
     return err;
 }

@@ -14,7 +14,7 @@
 bool metric_name_is_valid(struct span name, bool colons);
 
 /* Appends `text` with line feeds and backslashes escaped, and quotes where it will stand between
- * them. WEIR_ENOMEM. Any thread. */
+ * them; what is not UTF-8 becomes U+FFFD. WEIR_ENOMEM. Any thread. */
 WEIR_MUST enum weir_err metric_escape(struct buffer *out, struct span text, bool quotes);
 
 /* Writes `a="x",b="y"` into `out`, an empty buffer, in the order of the names. WEIR_EINVAL: a name

@@ -208,6 +208,38 @@ static enum weir_err series(struct metric_family *family, struct span labels, st
     return make_series(family, hash, labels, out);
 }
 
+/* With the lock held. */
+static enum weir_err family_of(enum metric_kind kind, const char *name, const char *help,
+                               const double *buckets, size_t bucket_count,
+                               struct metric_family **out)
+{
+    struct metric_family *family = find_family(name);
+    if (family == NULL) {
+        return make_family(kind, name, help, buckets, bucket_count, out);
+    }
+    if (family->kind != kind) {
+        return WEIR_EINVAL;
+    }
+    *out = family;
+    return WEIR_OK;
+}
+
+enum weir_err metrics_declare(enum metric_kind kind, const char *name, const char *help,
+                              const struct metric_label *labels, size_t label_count,
+                              const double *buckets, size_t bucket_count)
+{
+    struct metric_family *family = NULL;
+    struct buffer text = {0};
+    enum weir_err err = metric_labels_write(&text, kind, labels, label_count);
+    buffer_free(&text);
+    if (err == WEIR_OK) {
+        pthread_mutex_lock(&all.lock);
+        err = family_of(kind, name, help, buckets, bucket_count, &family);
+        pthread_mutex_unlock(&all.lock);
+    }
+    return err;
+}
+
 enum weir_err metrics_series(enum metric_kind kind, const char *name, const char *help,
                              const struct metric_label *labels, size_t label_count,
                              const double *buckets, size_t bucket_count, struct metric **out)
@@ -216,12 +248,8 @@ enum weir_err metrics_series(enum metric_kind kind, const char *name, const char
     enum weir_err err = metric_labels_write(&text, kind, labels, label_count);
     if (err == WEIR_OK) {
         pthread_mutex_lock(&all.lock);
-        struct metric_family *family = find_family(name);
-        if (family == NULL) {
-            err = make_family(kind, name, help, buckets, bucket_count, &family);
-        } else if (family->kind != kind) {
-            err = WEIR_EINVAL;
-        }
+        struct metric_family *family = NULL;
+        err = family_of(kind, name, help, buckets, bucket_count, &family);
         if (err == WEIR_OK) {
             err = series(family, buffer_span(&text), out);
         }

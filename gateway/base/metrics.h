@@ -28,9 +28,16 @@ enum {
 
 struct metric; /* one series: a name with its labels; lives as long as the process */
 
-/* Finds or makes a series. `help` and `buckets` (ascending, of histograms; borrowed) count with the
- * first of a name. WEIR_EINVAL: a name that Prometheus would refuse, or one that exists with
- * another kind; WEIR_ELIMIT: too many series or labels; WEIR_ENOMEM. */
+/* Makes the family of a name, so that it is known before it has a series, and checks the names of
+ * its labels, whose values do not matter here; arguments and results as metrics_series. */
+WEIR_MUST enum weir_err metrics_declare(enum metric_kind kind, const char *name, const char *help,
+                                        const struct metric_label *labels, size_t label_count,
+                                        const double *buckets, size_t bucket_count);
+
+/* Finds or makes a series. Bytes of values and help that are not UTF-8 become U+FFFD. `help` and
+ * `buckets` (ascending, of histograms; borrowed) count with the first of a name. WEIR_EINVAL: a
+ * name that Prometheus would refuse, or one that exists with another kind; WEIR_ELIMIT: too many
+ * series or labels; WEIR_ENOMEM. */
 WEIR_MUST enum weir_err metrics_series(enum metric_kind kind, const char *name, const char *help,
                                        const struct metric_label *labels, size_t label_count,
                                        const double *buckets, size_t bucket_count,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "lua/api_crypto.h"
 #include "lua/api_directory.h"
+#include "lua/api_metrics.h"
 #include "lua/api_pubsub.h"
 #include "lua/api_shared.h"
 #include "lua/api_timer.h"
@@ -173,6 +174,7 @@ void api_weir_open(lua_State *L)
     api_directory_open(L);
     api_shared_open(L);
     api_pubsub_open(L);
+    api_metrics_open(L);
     api_crypto_open(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, weir_index);

@@ -119,6 +119,29 @@ static void test_escapes_help_and_label_values(void **state)
     assert_text("# HELP g a\\\\b\"c\\nd\n# TYPE g gauge\ng{l=\"a\\\\b\\\"c\\nd\"} 0\n");
 }
 
+static void test_what_is_not_utf_8_is_replaced(void **state)
+{
+    (void)state;
+    labelled("n", "l", "\xc3\xa4\xff\xc3");
+    labelled("n", "l", "\xed\xa0\x80\xf0\x9f\x98\x80\xc0\x80");
+    assert_text("# HELP n h\n# TYPE n counter\n"
+                "n{l=\"\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\"} 0\n"
+                "n{l=\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xf0\x9f\x98\x80"
+                "\xef\xbf\xbd\xef\xbf\xbd\"} 0\n");
+}
+
+static void test_a_family_is_known_before_it_has_a_series(void **state)
+{
+    const struct metric_label bad = {SPAN("a-b"), SPAN("")};
+    (void)state;
+    assert_int_equal(metrics_declare(METRIC_COUNTER, "n", "h", NULL, 0, NULL, 0), WEIR_OK);
+    assert_int_equal(metrics_declare(METRIC_COUNTER, "n", "other", NULL, 0, NULL, 0), WEIR_OK);
+    assert_int_equal(metrics_declare(METRIC_GAUGE, "n", "h", NULL, 0, NULL, 0), WEIR_EINVAL);
+    assert_int_equal(metrics_declare(METRIC_GAUGE, "a-b", "h", NULL, 0, NULL, 0), WEIR_EINVAL);
+    assert_int_equal(metrics_declare(METRIC_GAUGE, "m", "h", &bad, 1, NULL, 0), WEIR_EINVAL);
+    assert_text("# HELP n h\n# TYPE n counter\n");
+}
+
 static void test_numbers_read_back_as_they_were(void **state)
 {
     (void)state;
@@ -301,6 +324,8 @@ int main(void)
         TEST(test_writes_a_histogram_with_buckets_that_add_up),
         TEST(test_writes_a_histogram_without_labels),
         TEST(test_escapes_help_and_label_values),
+        TEST(test_what_is_not_utf_8_is_replaced),
+        TEST(test_a_family_is_known_before_it_has_a_series),
         TEST(test_numbers_read_back_as_they_were),
         TEST(test_the_same_labels_in_any_order_are_one_series),
         TEST(test_other_values_and_names_are_other_series),
