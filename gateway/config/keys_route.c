@@ -236,7 +236,6 @@ static const struct config_key lua_plugin_keys[] = {
      .offset = offsetof(struct keys_lua_plugin, config),
      .doc = "The plugin's own settings; it finds them as `weir.config`.",
      .example = "{greeting: hello}"},
-};
     {.name = "cpu_limit",
      .type = KEY_DURATION,
      .offset = offsetof(struct keys_lua_plugin, limits) + offsetof(struct config_lua, cpu_limit_ms),
@@ -291,6 +290,7 @@ static const struct config_key lua_plugin_keys[] = {
      .doc =
          "Whether it gets all of Lua's standard library: files, processes, bytecode, `debug`. It "
          "can then stop the worker and do whatever the gateway may do."},
+};
 
 static const struct config_section keys_lua_plugin = {
     .title = "Lua plugins",
