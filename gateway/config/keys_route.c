@@ -8,6 +8,7 @@
 #include "config/check.h"
 #include "config/format.h"
 #include "config/keys.h"
+#include "config/keys_jwt.h"
 #include "config/keys_native.h"
 #include "config/keys_proxy.h"
 #include "config/plugin.h"
@@ -399,6 +400,12 @@ const struct config_plugin_form keys_forms[] = {
      .section = &keys_upstream_admin,
      .name_offset = offsetof(struct keys_upstream_admin, upstream),
      .find = plugin_find_upstream_or_all},
+    {.word = "jwt",
+     .kind = CONFIG_PLUGIN_JWT,
+     .in_chain = true,
+     .section = &keys_jwt,
+     .name_offset = offsetof(struct keys_jwt, key_file),
+     .find = plugin_find_path},
 };
 
 const size_t keys_form_count = KEYS_COUNT(keys_forms);

@@ -3,6 +3,7 @@
 #include "worker/plugin_kinds.h"
 
 #include "handlers/access_log.h"
+#include "handlers/jwt/jwt.h"
 #include "handlers/proxy/proxy.h"
 #include "handlers/static.h"
 #include "handlers/upstream_admin.h"
@@ -22,9 +23,10 @@ const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugi
         return proxy_ops();
     case CONFIG_PLUGIN_UPSTREAM_ADMIN:
         return upstream_admin_ops();
+    case CONFIG_PLUGIN_JWT:
+        return jwt_ops();
     case CONFIG_PLUGIN_NATIVE:
         return native_host_ops();
-    case CONFIG_PLUGIN_JWT:
     case CONFIG_PLUGIN_METRICS:
         break;
     }
