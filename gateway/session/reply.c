@@ -110,10 +110,11 @@ static void decide_keep_alive(struct weir_request *request)
 
 enum weir_err reply_is_possible(const struct weir_request *request)
 {
-    if (!request_is_unanswered(request) || request->ended) {
+    if (!request_is_unanswered(request)) {
         return WEIR_EINVAL;
     }
-    return request->connection->state == CONNECTION_DEAD ? WEIR_ECLOSED : WEIR_OK;
+    bool has_gone = request->ended || request->connection->state == CONNECTION_DEAD;
+    return has_gone ? WEIR_ECLOSED : WEIR_OK;
 }
 
 enum weir_err reply_send_head(struct weir_request *request, struct buffer *head,

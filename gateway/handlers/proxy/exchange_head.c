@@ -160,8 +160,12 @@ static void become_tunnel(struct exchange *exchange, const struct http_response 
     if (err != WEIR_OK) {
         tunnel_done(tunnel);
         *seat = exchange;
-        exchange_fail(exchange, err == WEIR_ENOMEM ? 500 : 502,
-                      "the backend's switch cannot be passed on");
+        if (err == WEIR_ECLOSED) {
+            exchange_over(exchange); /* the client has gone; on_done comes */
+        } else {
+            exchange_fail(exchange, err == WEIR_ENOMEM ? 500 : 502,
+                          "the backend's switch cannot be passed on");
+        }
         return;
     }
     struct backend *backend = exchange->backend;
