@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # room: the rooms, or single headers, that it may include beside its own. `weir` is the public header,
-# include/weir/. Lua's sleeps and timers are timers of the loop, so that one header of net is open to it.
+# include/weir/. Lua's sleeps and timers are timers of the loop, and it has HTTP requests: so two headers of net are
+# open to it.
 rooms='
 weir:
 base:
@@ -19,7 +20,7 @@ upstream: base crypto proto config net
 session:  base proto config net
 pubsub:   base proto net config session
 handlers: base crypto proto config net upstream pubsub session
-lua:      base crypto session pubsub upstream net/loop.h
+lua:      base crypto session pubsub upstream net/loop.h net/http_client.h
 native:   base session pubsub net/loop.h weir
 worker:   base proto config net upstream pubsub session handlers lua native weir
 admin:    base config session worker
@@ -144,6 +145,7 @@ self_test() {
     expect pass net/a.c '<event2/event.h>'
     expect pass native/a.c '"weir/plugin.h"'
     expect pass lua/a.c '"net/loop.h"'
+    expect pass lua/a.c '"net/http_client.h"'
     expect pass net/http_client.c '<curl/curl.h>'
     expect pass main.c '"worker/server.h"'
     expect fail base/a.c '"proto/b.h"'

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "lua/api_http.h"
 #include "lua/api_pubsub.h"
 #include "lua/api_request.h"
 #include "lua/call.h"
@@ -479,6 +480,7 @@ void api_conn_end(struct lua_instance *instance, struct api_conn *conn,
         let_go(instance, conn);
         return;
     }
+    api_http_end_conn(instance, conn);
     if (conn->req != NULL) {
         conn->req->request = NULL;
     }

@@ -8,6 +8,8 @@
 
 #include "base/buffer.h"
 #include "lua/api_body.h"
+#include "lua/api_fields.h"
+#include "lua/api_http.h"
 #include "lua/instance.h"
 #include "lua/seat.h"
 #include "session/request.h"
@@ -37,8 +39,6 @@ static const char *const field_names[] = {
     "remote_port",  "subprotocol", "client_subject", "http_version", "route",
     "is_websocket"};
 
-static const char *const PLACE = "weir.headers"; /* registry: the metatable of headers */
-
 static struct api_request *check_request(lua_State *L)
 {
     struct api_request *req = NULL;
@@ -58,54 +58,13 @@ static int push_span(lua_State *L, struct span s)
     return 1;
 }
 
-static void push_lower(lua_State *L, struct span name)
-{
-    luaL_Buffer b;
-    char *out = luaL_buffinitsize(L, &b, name.size);
-    for (size_t i = 0; i < name.size; i++) {
-        uint8_t c = name.data[i];
-        out[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-    }
-    luaL_pushresultsize(&b, name.size);
-}
-
-/* A field that came more than once is one list (RFC 9110, section 5.3); cookies, which came apart
- * in HTTP/2, are joined in their own way (RFC 9113, section 8.2.3). */
-static void add_header(lua_State *L, struct span name, struct span value)
-{
-    push_lower(L, name);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) == LUA_TSTRING) {
-        lua_pushstring(L, span_equal_nocase(name, SPAN("cookie")) ? "; " : ", ");
-        push_span(L, value);
-        lua_concat(L, 3);
-    } else {
-        lua_pop(L, 1);
-        push_span(L, value);
-    }
-    lua_rawset(L, -3);
-}
-
 static void make_headers(lua_State *L, const struct weir_request *request)
 {
     size_t count = request_header_count(request);
-    lua_createtable(L, 0, (int)count);
+    api_fields_new(L, count);
     for (size_t i = 0; i < count; i++) {
-        add_header(L, request_header_name(request, i), request_header_value(request, i));
+        api_fields_add(L, request_header_name(request, i), request_header_value(request, i));
     }
-    luaL_setmetatable(L, PLACE);
-}
-
-static int headers_index(lua_State *L)
-{
-    if (lua_type(L, 2) != LUA_TSTRING) {
-        return 0;
-    }
-    struct span name;
-    name.data = (const uint8_t *)lua_tolstring(L, 2, &name.size);
-    push_lower(L, name);
-    lua_rawget(L, 1);
-    return 1;
 }
 
 static void make_query(lua_State *L, const struct weir_request *request)
@@ -210,84 +169,6 @@ static int request_newindex(lua_State *L)
     return luaL_error(L, "a req's fields are read-only");
 }
 
-/* The fields of a response, collected where a Lua error frees them: in a userdata, with a table
- * beside it that keeps the strings. */
-struct fields {
-    lua_State *L;
-    int keep; /* stack index of the table */
-    struct reply_field *items;
-    size_t count;
-    size_t room;
-};
-
-/* A string or number at the top is popped and kept. */
-static struct span keep_text(struct fields *fields, const char *what)
-{
-    lua_State *L = fields->L;
-    if (!lua_isstring(L, -1)) {
-        luaL_error(L, "%s must be a string or a number, not a %s", what, luaL_typename(L, -1));
-    }
-    struct span text;
-    text.data = (const uint8_t *)lua_tolstring(L, -1, &text.size);
-    lua_rawseti(L, fields->keep, (lua_Integer)lua_rawlen(L, fields->keep) + 1);
-    return text;
-}
-
-static void add_field(struct fields *fields, struct span name)
-{
-    if (fields->count == fields->room) {
-        luaL_error(fields->L, "headers has more than %d fields", (int)fields->room);
-    }
-    struct span value = keep_text(fields, "a header's value");
-    fields->items[fields->count++] = (struct reply_field){name, value};
-}
-
-static void add_list(struct fields *fields, struct span name)
-{
-    lua_State *L = fields->L;
-    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
-    for (lua_Integer i = 1; i <= count; i++) {
-        lua_rawgeti(L, -1, i);
-        add_field(fields, name);
-    }
-    lua_pop(L, 1);
-}
-
-static void collect_fields(struct fields *fields, int headers)
-{
-    lua_State *L = fields->L;
-    lua_pushnil(L);
-    while (lua_next(L, headers) != 0) {
-        if (lua_type(L, -2) != LUA_TSTRING) {
-            luaL_error(L, "headers must be a table of names and values; a key is a %s",
-                       luaL_typename(L, -2));
-        }
-        struct span name;
-        name.data = (const uint8_t *)lua_tolstring(L, -2, &name.size);
-        if (lua_istable(L, -1)) {
-            add_list(fields, name);
-        } else {
-            add_field(fields, name);
-        }
-    }
-}
-
-enum {
-    REPLY_FIELDS = 128
-};
-
-/* Collects the fields of the table at `headers`, if there is one. Leaves two values on the stack.
- */
-static void read_fields(lua_State *L, int headers, struct fields *fields)
-{
-    lua_newtable(L);
-    *fields = (struct fields){.L = L, .keep = lua_gettop(L), .room = REPLY_FIELDS};
-    fields->items = lua_newuserdatauv(L, REPLY_FIELDS * sizeof *fields->items, 0);
-    if (lua_istable(L, headers)) {
-        collect_fields(fields, headers);
-    }
-}
-
 static int request_reply_method(lua_State *L)
 {
     struct api_request *req = check_request(L);
@@ -297,8 +178,8 @@ static int request_reply_method(lua_State *L)
     luaL_argcheck(L, lua_isnoneornil(L, 3) || lua_istable(L, 3), 3, "headers must be a table");
     const char *body = luaL_optlstring(L, 4, "", &size);
     lua_settop(L, 4);
-    struct fields fields;
-    read_fields(L, 3, &fields);
+    struct api_fields fields;
+    api_fields_read(L, 3, &fields);
     if (req->request == NULL) {
         lua_pushnil(L);
         lua_pushliteral(L, "closed");
@@ -349,8 +230,8 @@ static int request_accept_method(lua_State *L)
     }
     lua_settop(L, 4);
     luaL_argcheck(L, lua_isnil(L, 4) || lua_istable(L, 4), 2, "headers must be a table");
-    struct fields fields;
-    read_fields(L, 4, &fields);
+    struct api_fields fields;
+    api_fields_read(L, 4, &fields);
     if (req->request == NULL) {
         return push_failure(L, "closed");
     }
@@ -398,16 +279,6 @@ static int request_header_values(lua_State *L)
     return 1;
 }
 
-static void open_headers(lua_State *L)
-{
-    luaL_newmetatable(L, PLACE);
-    lua_pushcfunction(L, headers_index);
-    lua_setfield(L, -2, "__index");
-    lua_pushliteral(L, "headers");
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
-}
-
 void api_request_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"accept", request_accept_method},
@@ -415,7 +286,7 @@ void api_request_open(lua_State *L)
                                        {"header_values", request_header_values},
                                        {"reply", request_reply_method},
                                        {NULL, NULL}};
-    open_headers(L);
+    api_fields_open(L);
     lua_createtable(L, 0, 3);
     luaL_newlib(L, methods);
     for (size_t i = 0; i < sizeof field_names / sizeof *field_names; i++) {
@@ -481,6 +352,8 @@ void api_request_end(struct lua_instance *instance, struct api_request *req)
     api_body_end(req);
     if (req->runners == 0) {
         let_go(instance, req);
+    } else {
+        api_http_end_request(instance, req);
     }
 }
 

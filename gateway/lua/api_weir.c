@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "lua/api_crypto.h"
 #include "lua/api_directory.h"
+#include "lua/api_http.h"
 #include "lua/api_metrics.h"
 #include "lua/api_pubsub.h"
 #include "lua/api_shared.h"
@@ -176,6 +177,7 @@ void api_weir_open(lua_State *L)
     api_pubsub_open(L);
     api_metrics_open(L);
     api_crypto_open(L);
+    api_http_open(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, weir_index);
     lua_setfield(L, -2, "__index");

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "lua/api_http.h"
 #include "lua/api_timer.h"
 #include "lua/guard.h"
 #include "lua/limits.h"
@@ -108,6 +109,7 @@ struct lua_runner *call_take(struct lua_instance *instance, enum lua_callback ca
     runner->timer = NULL;
     runner->message = NULL;
     runner->ending = NULL;
+    runner->http_answer = NULL;
     return runner;
 }
 
@@ -128,6 +130,7 @@ void call_drop(struct lua_runner *runner)
 {
     wait_end(runner);
     api_timer_wake_cancel(runner);
+    api_http_wake_cancel(runner);
     list_remove(&runner->node);
     /* Frees the slot of an existing key, so it allocates nothing and cannot throw. */
     luaL_unref(runner->instance->L, LUA_REGISTRYINDEX, runner->ref);

@@ -167,6 +167,7 @@ struct lua_instance *instance_new(const struct lua_plugin *plugin, struct weir_w
     instance->max_parked = plugin->limits.max_parked;
     list_init(&instance->parked);
     list_init(&instance->timers);
+    list_init(&instance->http_waits);
     if (guard_start(instance->cpu_limit_ns) != WEIR_OK) {
         snprintf(error, error_size, "no timer for the CPU limit");
     } else if (start(instance, error, error_size)) {

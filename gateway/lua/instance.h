@@ -17,8 +17,10 @@
 #include "lua/limits.h"
 
 struct api_conn;
+struct api_http_wait;
 struct api_request;
 struct api_timer;
+struct http_call_answer;
 struct loop;
 struct loop_timer;
 
@@ -74,6 +76,8 @@ struct lua_runner {
     const struct weir_message *message; /* until the callback is entered */
     const struct weir_ending *ending;   /* until the callback is entered */
     struct loop_timer *sleep;           /* what will wake it, where that is a timer */
+    struct api_http_wait *http;         /* weir.http.request, while it waits in it */
+    const struct http_call_answer *http_answer; /* from its coming until Lua has read it */
 };
 
 struct lua_instance {
@@ -96,6 +100,8 @@ struct lua_instance {
     struct list_node parked;
     struct list_node timers; /* struct api_timer */
     size_t timer_count;
+    struct list_node http_waits; /* struct api_http_wait */
+    size_t http_count;
     size_t parked_count;                /* that wait, and those of weir.spawn that have not ended */
     enum lua_limit limit_hit;           /* by the code that runs; told when it ends */
     bool is_out_of_memory;              /* the allocator has refused what would pass the limit */

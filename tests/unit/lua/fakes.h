@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "lua/host.h"
+#include "net/http_client.h"
 #include "net/loop.h"
 #include "pubsub/broker.h"
 #include "session/directory.h"
@@ -538,6 +539,99 @@ enum weir_err directory_close(struct weir_worker *worker, uint64_t id, uint16_t 
     snprintf(worker->posted, sizeof worker->posted, "%llu close %d %.*s", (unsigned long long)id,
              code, SPAN_ARGS(reason));
     return code == 1005 ? WEIR_EINVAL : fake_found(id);
+}
+
+/* --- net/http_client.h --- */
+
+enum {
+    FAKE_CALLS = 8
+};
+
+/* A call that Lua has started; the test answers it. */
+struct http_call {
+    bool is_open;
+    char wished[1024]; /* "METHOD URL|name: value|...|body|timeout_ms max_response verify ca" */
+    http_call_fn fn;
+    void *context;
+};
+
+static struct http_call fake_calls[FAKE_CALLS];
+static unsigned fake_cancelled;
+
+static inline unsigned fake_open_calls(void)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < FAKE_CALLS; i++) {
+        count += fake_calls[i].is_open;
+    }
+    return count;
+}
+
+struct http_client *worker_http_client(struct weir_worker *worker)
+{
+    return (struct http_client *)(void *)worker; /* nobody looks into it */
+}
+
+static inline void fake_write_wish(struct http_call *call, const struct http_call_wish *wish)
+{
+    char *at = call->wished;
+    char *end = at + sizeof call->wished;
+    at += snprintf(at, (size_t)(end - at), "%.*s %.*s|", SPAN_ARGS(wish->method),
+                   SPAN_ARGS(wish->url));
+    for (size_t i = 0; i < wish->header_count; i++) {
+        at += snprintf(at, (size_t)(end - at), "%.*s: %.*s|", SPAN_ARGS(wish->headers[i].name),
+                       SPAN_ARGS(wish->headers[i].value));
+    }
+    snprintf(at, (size_t)(end - at), "%.*s|%llu %zu %d %.*s", SPAN_ARGS(wish->body),
+             (unsigned long long)wish->timeout_ms, wish->max_response, wish->verify,
+             SPAN_ARGS(wish->ca));
+}
+
+enum weir_err http_client_start(struct http_client *client, const struct http_call_wish *wish,
+                                http_call_fn fn, void *context, char *why, struct http_call **out)
+{
+    (void)client;
+    if (span_equal(wish->url, SPAN("bad"))) {
+        snprintf(why, HTTP_CALL_WHY_BYTES, "no valid URL");
+        return WEIR_EINVAL;
+    }
+    for (size_t i = 0; i < FAKE_CALLS; i++) {
+        if (!fake_calls[i].is_open) {
+            fake_calls[i] = (struct http_call){.is_open = true, .fn = fn, .context = context};
+            fake_write_wish(&fake_calls[i], wish);
+            *out = &fake_calls[i];
+            return WEIR_OK;
+        }
+    }
+    return WEIR_ENOMEM;
+}
+
+void http_call_cancel(struct http_call **call)
+{
+    if (*call != NULL) {
+        (*call)->is_open = false;
+        fake_cancelled++;
+        *call = NULL;
+    }
+}
+
+/* Ends the call with that number with a response, or with words where `status` is 0. */
+static inline void fake_answer(size_t number, unsigned status, const char *body_or_why)
+{
+    struct http_call *call = &fake_calls[number];
+    const struct http_call_header headers[] = {{SPAN("X-One"), SPAN("1")},
+                                               {SPAN("Set-Cookie"), SPAN("a=1")},
+                                               {SPAN("set-cookie"), SPAN("b=2")}};
+    struct http_call_answer answer = {.status = status, .why = body_or_why};
+    if (status != 0) {
+        answer.headers = headers;
+        answer.header_count = 3;
+        answer.body = span_of(body_or_why);
+        answer.why = "";
+    }
+    WEIR_CHECK(call->is_open);
+    call->is_open = false;
+    call->fn(call->context, &answer);
 }
 
 /* --- plugins from text --- */
