@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the gateway against the raw TCP floors, on this machine. docs/benchmarks.md explains the figures.
 #
-#   scripts/bench.sh [echo|idle|churn|proxy|all] [options]
+#   scripts/bench.sh [echo|idle|churn|lua|proxy|all] [options]
 #     --quick          short windows and few sessions: a look, not a measure
 #     --runs N         runs of each echo row, alternating with the floor (3)
 #     --text           text messages instead of binary ones
@@ -70,7 +70,7 @@ trap 'exit 2' INT TERM
 read_arguments() {
     while [ $# -gt 0 ]; do
         case $1 in
-        echo | idle | churn | proxy | all) what=$1 ;;
+        echo | idle | churn | lua | proxy | all) what=$1 ;;
         --quick) seconds=1 warmup=0.2 sessions=2000 ;;
         --text) kind=--text ;;
         --runs | --handler | --path | --conf | --command | --build)
@@ -249,6 +249,8 @@ measure_churn() {
         " p50 $(figure p50_us) us  p99 $(figure p99_us) us"
 }
 
+# shellcheck source=scripts/bench-lua.sh
+. scripts/bench-lua.sh
 # shellcheck source=scripts/bench-proxy.sh
 . scripts/bench-proxy.sh
 
@@ -262,11 +264,13 @@ case $what in
 echo) measure_echo ;;
 idle) measure_idle ;;
 churn) measure_churn ;;
+lua) measure_lua ;;
 proxy) measure_proxy ;;
 all)
     measure_echo
     measure_idle
     measure_churn
+    measure_lua
     stop_server
     stop_floor
     measure_proxy

@@ -210,12 +210,31 @@ step_release() {
     check 'docs/configuration.md is what weir --reference prints' cmp docs/configuration.md <("$weir" --reference)
     check 'cmake --install works' cmake --install build/release --prefix "$made"
     for file in bin/weir include/weir/plugin.h share/weir/plugins/echo.lua share/weir/www/index.html \
-        etc/weir/weir.yaml share/man/man8/weir.8 share/doc/weir/LICENSE; do
+        etc/weir/weir.yaml share/man/man8/weir.8 share/doc/weir/LICENSE share/doc/weir/examples/echo_native.c; do
         check "it installs $file" test -e "$made/$file"
     done
     check 'the installed binary starts' "$made/bin/weir" -V
+    check 'a native plugin is built outside the tree, against the installed header alone' native_plugin_builds "$made"
     check 'the man page has no mistakes' man_is_clean "$made/share/man/man8/weir.8"
     rm -rf "$made"
+}
+
+# Builds the example that was installed as docs/native-plugins.md says, and loads it into the installed binary.
+native_plugin_builds() { # where it is installed
+    local outside made
+    made=$(realpath "$1")
+    outside=$(mktemp -d)
+    (
+        cd "$outside" || exit 1
+        env -i PATH="$PATH" gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -shared -fPIC -O2 -Wl,-z,defs \
+            -I "$made/include" -o echo_native.so "$made/share/doc/weir/examples/echo_native.c" || exit 1
+        printf '%s\n' "listen: [{address: '127.0.0.1:5999'}]" 'plugin_path: [.]' \
+            'routes: [{path: /, websocket: on, handler: {native: echo_native}}]' >weir.yaml
+        "$made/bin/weir" -t -c weir.yaml
+    )
+    local code=$?
+    rm -rf "$outside"
+    return $code
 }
 
 man_is_clean() {

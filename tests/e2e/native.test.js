@@ -230,6 +230,43 @@ test('a full queue is told, and its end', async (t) => {
   }
 });
 
+const page = () => fs.readFileSync(path.join(root, 'docs/native-plugins.md'), 'utf8');
+const block = (language) => page().match(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'ms'))[1];
+
+test('the first plugin of the page, built by its command', async (t) => {
+  fs.writeFileSync(path.join(folder, 'count.c'), block('c'));
+  const [command, ...words] = block('sh').trim().split(' ');
+  const at = words.indexOf('-I') + 1;
+  assert.equal(words[at], '/usr/local/include');
+  words[at] = path.join(root, 'gateway/include');
+  execFileSync(command, [...words, '-Werror'], { cwd: folder });
+  const yaml = block('yaml').replace('[.]', `["${folder}"]`);
+  assert.match(yaml, /127\.0\.0\.1:5000/);
+  const weir = await startWeir(t, ({ address }) => yaml.replace('127.0.0.1:5000', address));
+  const [one, other] = [await connect(weir.ws('/ws')), await connect(weir.ws('/ws'))];
+  for (const number of [1, 2, 3]) {
+    await one.send('x');
+    assert.equal((await one.next()).text, `message ${number}`);
+  }
+  await other.send('x');
+  assert.equal((await other.next()).text, 'message 1');
+});
+
+test('the page has every function, callback and status of the header, and no others', () => {
+  const header = fs.readFileSync(path.join(root, 'gateway/include/weir/plugin.h'), 'utf8');
+  const members = (name) => [...header.match(new RegExp(`^struct ${name} \\{(.*?)^\\};`, 'ms'))[1].matchAll(/\(\*(\w+)\)\(/g)];
+  const functions = members('weir_host').map((match) => match[1]);
+  assert.ok(functions.length > 40);
+  const offered = page().match(/^## What the host offers\n(.*?)^## /ms)[1];
+  const [table] = offered.split('Those that can fail');
+  assert.deepEqual([...table.matchAll(/`(\w+)`/g)].map((match) => match[1]).filter((name) => name !== 'on_body').sort(), functions.sort());
+  const statuses = [...header.matchAll(/^ +(WEIR_STATUS_\w+)/gm)].map((match) => match[1]);
+  assert.deepEqual([...offered.matchAll(/^\| `(WEIR_STATUS_\w+)`/gm)].map((match) => match[1]).sort(), statuses.sort());
+  const told = new Set(page().match(/\bon_\w+/g));
+  const callbacks = members('weir_plugin_ops').map((match) => match[1]);
+  assert.deepEqual([...told].filter((name) => !callbacks.includes(name)), []);
+});
+
 test('each worker starts the plugin once', async (t) => {
   const weir = await gateway(t, '{native: everything}', { workers: 3 });
   await weir.waitForLog(/serving with 3/);
