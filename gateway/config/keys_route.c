@@ -9,6 +9,7 @@
 #include "config/format.h"
 #include "config/keys.h"
 #include "config/keys_jwt.h"
+#include "config/keys_metrics.h"
 #include "config/keys_native.h"
 #include "config/keys_proxy.h"
 #include "config/plugin.h"
@@ -405,6 +406,12 @@ const struct config_plugin_form keys_forms[] = {
      .in_chain = true,
      .section = &keys_jwt,
      .name_offset = offsetof(struct keys_jwt, key_file),
+     .find = plugin_find_path},
+    {.word = "metrics",
+     .kind = CONFIG_PLUGIN_METRICS,
+     .is_handler = true,
+     .section = &keys_metrics,
+     .name_offset = offsetof(struct keys_metrics, format),
      .find = plugin_find_path},
 };
 

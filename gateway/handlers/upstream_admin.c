@@ -17,8 +17,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "handlers/allow_list.h"
 #include "handlers/json_line.h"
-#include "proto/ip_address.h"
 #include "session/request.h"
 #include "upstream/upstreams.h"
 
@@ -33,8 +33,7 @@ struct upstream_admin {
     uint32_t magic;
     struct upstreams *upstreams; /* borrowed */
     struct span upstream;        /* the only one that is shown; empty: all */
-    struct ip_block *allow;
-    size_t allow_count;
+    struct allow_list allow;
 };
 
 static struct upstreams *to_use; /* of the control thread */
@@ -57,31 +56,8 @@ static void unload(void *plugin)
 {
     struct upstream_admin *admin = admin_of(plugin);
     admin->magic = 0;
-    free(admin->allow);
+    allow_list_free(&admin->allow);
     free(admin);
-}
-
-static enum weir_err take_blocks(struct upstream_admin *admin, const char *const *texts,
-                                 size_t count, char *error, size_t error_size)
-{
-    static const char *const local[] = {"127.0.0.0/8", "::1"};
-    if (count == 0) {
-        texts = local;
-        count = sizeof local / sizeof local[0];
-    }
-    admin->allow = calloc(count, sizeof(admin->allow[0]));
-    if (admin->allow == NULL) {
-        snprintf(error, error_size, "no memory");
-        return WEIR_ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (ip_block_parse(span_of(texts[i]), &admin->allow[i]) != WEIR_OK) {
-            snprintf(error, error_size, "`allow`: %s is neither an address nor a block", texts[i]);
-            return WEIR_EINVAL;
-        }
-    }
-    admin->allow_count = count;
-    return WEIR_OK;
 }
 
 static enum weir_err read_settings(struct upstream_admin *admin, const char *json, char *error,
@@ -89,20 +65,14 @@ static enum weir_err read_settings(struct upstream_admin *admin, const char *jso
 {
     static const char *const keys[] = {"allow"};
     struct settings *settings = NULL;
-    const char **texts = NULL;
-    size_t count = 0;
     enum weir_err err = settings_open(json, error, error_size, &settings);
     if (err != WEIR_OK) {
         return err;
     }
     err = settings_allow(settings, keys, sizeof keys / sizeof keys[0], error, error_size);
     if (err == WEIR_OK) {
-        err = settings_texts(settings, "allow", error, error_size, &texts, &count);
+        err = allow_list_read(settings, error, error_size, &admin->allow);
     }
-    if (err == WEIR_OK) {
-        err = take_blocks(admin, texts, count, error, error_size);
-    }
-    free(texts);
     settings_close(&settings);
     return err;
 }
@@ -129,13 +99,6 @@ static int load(const struct weir_plugin_config *config, void **plugin, char *er
 }
 
 /* --- who may ask --- */
-
-static bool is_allowed(const struct upstream_admin *admin, const struct weir_request *request)
-{
-    struct ip_address remote;
-    return ip_address_parse(span_of(request_remote(request)), &remote) == WEIR_OK &&
-           ip_block_any_contains(admin->allow, admin->allow_count, &remote);
-}
 
 /* A page of another site could make the operator's own browser send a POST; a browser then says
  * whose page it is (RFC 6454, section 7). */
@@ -326,7 +289,7 @@ static enum weir_verdict on_request(void *self, struct weir_request *request, un
     bool sets = span_equal(method, SPAN("POST")) || span_equal(method, SPAN("PUT"));
     struct wish wish = {0};
     (void)seat;
-    if (!is_allowed(admin, request) || (sets && is_from_elsewhere(request))) {
+    if (!allow_list_has(&admin->allow, request) || (sets && is_from_elsewhere(request))) {
         return refuse(request, 403, "This is for operators.");
     }
     if (!shows && !sets) {

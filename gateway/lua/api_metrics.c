@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <lauxlib.h>
 
@@ -122,6 +123,7 @@ static int declare(lua_State *L, enum metric_kind kind)
     size_t labels = check_length(L, 3, METRIC_LABELS_MAX, "labels");
     size_t buckets = 0;
     lua_settop(L, 4);
+    luaL_argcheck(L, strncmp(name, "weir_", 5) != 0, 1, "names with weir_ are the gateway's own");
     if (kind == METRIC_HISTOGRAM) {
         buckets = lua_isnoneornil(L, 4) ? sizeof usual_buckets / sizeof usual_buckets[0]
                                         : check_length(L, 4, BUCKETS_MOST, "buckets");

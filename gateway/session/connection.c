@@ -301,6 +301,7 @@ void connection_accept(struct weir_worker *worker, const struct listener_setup *
     list_init(&connection->node);
     list_append(&worker->connections, &connection->node);
     worker->connection_count++;
+    traffic_add(worker->traffic, TRAFFIC_CONNECTIONS_OPENED, 1);
     connection->worker = worker;
     connection->listener = listener;
     connection->generation = generation_join(worker->generation);
@@ -328,6 +329,7 @@ static void connection_free(struct connection *connection)
 {
     list_remove(&connection->node);
     connection->worker->connection_count--;
+    traffic_add(connection->worker->traffic, TRAFFIC_CONNECTIONS_CLOSED, 1);
     stream_close(&connection->stream);
     blob_free(&connection->kept);
     generation_leave(&connection->generation);

@@ -58,8 +58,7 @@ static void deliver_piece(struct weir_session *session, uint8_t kind, uint8_t *d
         kind == WS_TEXT ? WEIR_TEXT : WEIR_BINARY, data, size, first, last,
     };
     session->piece_begun = !last;
-    session->messages_in += last;
-    session->request->bytes_in += size;
+    session_count_in(session, last, size);
     if (link->ops->on_piece(link->self, session, seat, &piece) == WEIR_CLOSE &&
         session_is_open(session)) {
         enum weir_err err = session_close(session, 1000, (struct span){0});
@@ -77,8 +76,7 @@ static void deliver(struct weir_session *session, uint8_t kind, struct span payl
         kind == WS_TEXT ? WEIR_TEXT : WEIR_BINARY,
         {payload.data, payload.size},
     };
-    session->messages_in++;
-    session->request->bytes_in += payload.size;
+    session_count_in(session, 1, payload.size);
     session_deliver(session, session->request->route->first_reader, &message);
 }
 

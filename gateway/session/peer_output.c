@@ -37,8 +37,7 @@ enum weir_err peer_send(struct weir_session *session, enum weir_kind kind, struc
         }
         first_byte |= WS_RSV1;
     }
-    session->messages_out++;
-    session->request->bytes_out += payload.size;
+    session_count_out(session, 1, payload.size);
     return send_frame(session, first_byte, wire);
 }
 
@@ -49,8 +48,7 @@ enum weir_err peer_send_framed(struct weir_session *session, const struct weir_m
     if (compresses(session, payload)) {
         return peer_send(session, message->kind, payload);
     }
-    session->messages_out++;
-    session->request->bytes_out += payload.size;
+    session_count_out(session, 1, payload.size);
     return output_write(session->connection, head, payload);
 }
 
@@ -60,8 +58,7 @@ enum weir_err peer_send_piece(struct weir_session *session, enum weir_kind kind,
     /* RFC 6455, section 5.4: the first frame has the kind, the last one FIN. */
     uint8_t opcode = kind == WEIR_TEXT ? WS_TEXT : WS_BINARY;
     uint8_t first_byte = (uint8_t)((last ? WS_FIN : 0) | (first ? opcode : WS_CONTINUATION));
-    session->messages_out += last;
-    session->request->bytes_out += bytes.size;
+    session_count_out(session, last, bytes.size);
     return send_frame(session, first_byte, bytes);
 }
 

@@ -120,6 +120,7 @@ enum weir_err request_new(struct connection *connection, const struct route *rou
     request->client_subject = stream_client_subject(&connection->stream);
     pack(request, head, path, (struct span){(const uint8_t *)text, remote_size});
     prepare_body(request, head);
+    traffic_add(connection->worker->traffic, TRAFFIC_REQUESTS, 1);
     *out = request;
     return WEIR_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/traffic.h"
 #include "proto/utf8.h"
 #include "proto/ws_close.h"
 #include "session/output.h"
@@ -30,7 +31,26 @@ struct weir_session *session_new(struct weir_request *request, struct compressio
     /* From here on the request's counters count messages' payload. */
     request->bytes_in = 0;
     request->bytes_out = 0;
+    traffic_add(session->connection->worker->traffic, TRAFFIC_SESSIONS_OPENED, 1);
     return session;
+}
+
+void session_count_in(struct weir_session *session, unsigned messages, size_t bytes)
+{
+    struct traffic *traffic = session->connection->worker->traffic;
+    session->messages_in += messages;
+    session->request->bytes_in += bytes;
+    traffic_add(traffic, TRAFFIC_MESSAGES_IN, messages);
+    traffic_add(traffic, TRAFFIC_BYTES_IN, bytes);
+}
+
+void session_count_out(struct weir_session *session, unsigned messages, size_t bytes)
+{
+    struct traffic *traffic = session->connection->worker->traffic;
+    session->messages_out += messages;
+    session->request->bytes_out += bytes;
+    traffic_add(traffic, TRAFFIC_MESSAGES_OUT, messages);
+    traffic_add(traffic, TRAFFIC_BYTES_OUT, bytes);
 }
 
 void session_keep_reason(struct weir_session *session, struct span reason)
@@ -82,6 +102,7 @@ void session_end(struct weir_session **session, enum close_reason reason)
         worker->session_ended(worker->broker, ended->tag);
     }
     directory_remove(ended->connection->worker, ended);
+    traffic_add(ended->connection->worker->traffic, TRAFFIC_SESSIONS_CLOSED, 1);
     compression_free(&ended->compression);
     blob_free(&ended->message);
     session_forget_waits(ended);

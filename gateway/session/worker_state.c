@@ -14,7 +14,9 @@ enum weir_err worker_state_init(struct weir_worker *worker)
     worker->read_buffer = malloc(WORKER_READ_BYTES);
     worker->cork.data = malloc(CORK_BYTES);
     worker->splicer = (struct splicer){-1, -1};
-    if (worker->wheel == NULL || worker->read_buffer == NULL || worker->cork.data == NULL) {
+    worker->traffic = traffic_join();
+    if (worker->traffic == NULL || worker->wheel == NULL || worker->read_buffer == NULL ||
+        worker->cork.data == NULL) {
         return WEIR_ENOMEM;
     }
     loop_on_turn_end(worker->loop, worker_state_turn_end, worker);
@@ -26,6 +28,7 @@ void worker_state_destroy(struct weir_worker *worker)
     http_client_free(&worker->http_client);
     wheel_free(&worker->wheel);
     directory_forget(&worker->directory);
+    traffic_leave(&worker->traffic);
     free(worker->read_buffer);
     free(worker->cork.data);
     splicer_close(&worker->splicer);

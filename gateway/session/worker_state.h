@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/list.h"
+#include "base/traffic.h"
 #include "net/cork.h"
 #include "net/loop.h"
 #include "net/splicer.h"
@@ -42,6 +43,7 @@ struct weir_worker {
     struct connection
         *swept; /* whose session has ended or that are to be freed, at the end of the turn */
     size_t connection_count;
+    struct traffic *traffic;
     struct directory directory;
 
     uint8_t

@@ -4,6 +4,7 @@
 
 #include "handlers/access_log.h"
 #include "handlers/jwt/jwt.h"
+#include "handlers/metrics.h"
 #include "handlers/proxy/proxy.h"
 #include "handlers/static.h"
 #include "handlers/upstream_admin.h"
@@ -28,7 +29,7 @@ const struct weir_plugin_ops *plugin_kinds_ops(const struct config_plugin *plugi
     case CONFIG_PLUGIN_NATIVE:
         return native_host_ops();
     case CONFIG_PLUGIN_METRICS:
-        break;
+        return metrics_ops();
     }
     return NULL;
 }

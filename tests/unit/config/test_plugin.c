@@ -167,15 +167,16 @@ static void test_refuses_what_is_no_form(void **state)
     (void)state;
     expect_handler_error(
         "{}",
-        "14: routes[0].handler: names no plugin; expected `lua`, `native`, `static`, `proxy` or "
-        "`upstream_admin`");
+        "14: routes[0].handler: names no plugin; expected `lua`, `native`, `static`, `proxy`, "
+        "`upstream_admin` or `metrics`");
     expect_handler_error(
         "{laa: echo}", "15: routes[0].handler: unknown kind of plugin `laa`, did you mean `lua`?");
     expect_handler_error("{proxy: chat}",
                          "22: routes[0].handler.proxy: there is no upstream `chat`");
     expect_handler_error("{wasm: auth}",
                          "15: routes[0].handler: unknown kind of plugin `wasm`, "
-                         "expected `lua`, `native`, `static`, `proxy` or `upstream_admin`");
+                         "expected `lua`, `native`, `static`, `proxy`, `upstream_admin` "
+                         "or `metrics`");
     expect_handler_error("{lua: echo, static: www}",
                          "26: routes[0].handler: names both `lua` and `static`");
     expect_handler_error("{lua: echo, confg: {}}",
