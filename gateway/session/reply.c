@@ -44,20 +44,23 @@ struct span reply_date(struct weir_worker *worker)
     return both;
 }
 
-enum weir_err reply_begin(struct weir_worker *worker, unsigned status,
+static struct buffer *empty_head(struct weir_worker *worker)
+{
+    worker->reply.size = 0;
+    return &worker->reply;
+}
+
+enum weir_err reply_begin(struct weir_request *request, unsigned status,
                           const struct reply_field *fields, size_t count, struct buffer **head)
 {
-    struct buffer *out = &worker->reply;
-    out->size = 0;
-    enum weir_err err = http_write_status(out, status);
+    struct weir_worker *worker = request->connection->worker;
+    bool is_nameless = request_hides_reply_field(request, SPAN("Server"));
+    *head = empty_head(worker);
+    enum weir_err err = http_write_status(*head, status);
     if (err == WEIR_OK) {
-        err = buffer_append(out, server_fields(worker));
+        err = buffer_append(*head, is_nameless ? reply_date(worker) : server_fields(worker));
     }
-    for (size_t i = 0; i < count && err == WEIR_OK; i++) {
-        err = http_write_field(out, fields[i].name, fields[i].value);
-    }
-    *head = out;
-    return err;
+    return err == WEIR_OK ? request_write_reply_fields(request, *head, fields, count) : err;
 }
 
 /* RFC 9110, sections 6.4.1 and 15: no body on the wire, whatever was said about its length. */
@@ -121,7 +124,10 @@ enum weir_err reply_send_head(struct weir_request *request, struct buffer *head,
                               const struct reply_frame *frame)
 {
     decide_keep_alive(request);
-    enum weir_err err = write_framing(request, head, frame);
+    enum weir_err err = request_write_reply_changes(request, head);
+    if (err == WEIR_OK) {
+        err = write_framing(request, head, frame);
+    }
     if (err == WEIR_OK) {
         err = write_connection(request, head);
     }
@@ -145,7 +151,7 @@ enum weir_err request_reply_start(struct weir_request *request, unsigned status,
     struct buffer *head = NULL;
     enum weir_err err = status < 200 ? WEIR_EINVAL : reply_is_possible(request);
     if (err == WEIR_OK) {
-        err = reply_begin(request->connection->worker, status, fields, count, &head);
+        err = reply_begin(request, status, fields, count, &head);
     }
     return err == WEIR_OK ? reply_send_head(request, head, &frame) : err;
 }
@@ -263,13 +269,20 @@ enum weir_err request_reply_error(struct weir_request *request, unsigned status,
 void reply_refuse(struct connection *connection, unsigned status, const char *why)
 {
     struct buffer body = {0};
-    struct buffer *head = NULL;
+    struct buffer *head = empty_head(connection->worker);
     const char *type = NULL;
     enum weir_err err = http_error_body(&body, status, why, (struct span){0}, &type);
     if (err == WEIR_OK) {
-        struct reply_field fields[] = {{SPAN("Content-Type"), span_of(type)},
-                                       {SPAN("Connection"), SPAN("close")}};
-        err = reply_begin(connection->worker, status, fields, 2, &head);
+        err = http_write_status(head, status);
+    }
+    if (err == WEIR_OK) {
+        err = buffer_append(head, server_fields(connection->worker));
+    }
+    if (err == WEIR_OK) {
+        err = http_write_field(head, SPAN("Content-Type"), span_of(type));
+    }
+    if (err == WEIR_OK) {
+        err = http_write_field(head, SPAN("Connection"), SPAN("close"));
     }
     if (err == WEIR_OK) {
         err = http_write_number(head, SPAN("Content-Length"), body.size);

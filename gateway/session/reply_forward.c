@@ -13,16 +13,6 @@ static enum weir_err write_status(struct buffer *out, unsigned status, struct sp
                            : http_write_status(out, status);
 }
 
-static enum weir_err write_fields(struct buffer *out, const struct reply_field *fields,
-                                  size_t count)
-{
-    enum weir_err err = WEIR_OK;
-    for (size_t i = 0; i < count && err == WEIR_OK; i++) {
-        err = http_write_field(out, fields[i].name, fields[i].value);
-    }
-    return err;
-}
-
 /* RFC 9110, section 6.6.1: who passes a response on without Date adds it. */
 static enum weir_err write_date(struct weir_worker *worker, const struct reply_head *head)
 {
@@ -46,17 +36,21 @@ enum weir_err request_forward_start(struct weir_request *request, const struct r
         err = write_date(worker, head);
     }
     if (err == WEIR_OK) {
-        err = write_fields(&worker->reply, head->fields, head->count);
+        err = request_write_reply_fields(request, &worker->reply, head->fields, head->count);
     }
     return err == WEIR_OK ? reply_send_head(request, &worker->reply, &frame) : err;
 }
 
+/* A head without a length: of an interim response, or of a switch, where plugins have their say. */
 static enum weir_err send_bare_head(struct weir_request *request, const struct reply_head *head)
 {
     struct buffer *out = &request->connection->worker->reply;
     enum weir_err err = write_status(out, head->status, head->reason);
     if (err == WEIR_OK) {
-        err = write_fields(out, head->fields, head->count);
+        err = request_write_reply_fields(request, out, head->fields, head->count);
+    }
+    if (err == WEIR_OK && head->status == 101) {
+        err = request_write_reply_changes(request, out);
     }
     if (err == WEIR_OK) {
         err = http_write_end(out);

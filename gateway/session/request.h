@@ -66,6 +66,30 @@ struct span request_header_value(const struct weir_request *request, size_t inde
 /* The first value of that name without regard to case; data NULL where there is none. */
 struct span request_header(const struct weir_request *request, struct span name);
 
+/* What a plugin does to a field that is not its own. ADD leaves those that are there; SET puts one
+ * in the place of all; REMOVE has no value. */
+enum request_change_kind {
+    REQUEST_CHANGE_ADD,
+    REQUEST_CHANGE_SET,
+    REQUEST_CHANGE_REMOVE
+};
+
+/* Changes a field of the request for everybody who looks at it from now on: further plugins, and
+ * the backend that a proxy passes it to. Of fields that came, those that a CGI program would take
+ * for the same name ("_" for "-") go with it. Copies. WEIR_EINVAL: malformed, or a field that
+ * frames or routes the message, or is the gateway's own (Connection, Content-Length, Date, Expect,
+ * Host, Sec-WebSocket-*, TE, Trailer, Transfer-Encoding, Upgrade and the like). WEIR_ECLOSED: it
+ * has been answered. WEIR_ELIMIT: too many changes or fields. WEIR_ENOMEM. */
+WEIR_MUST enum weir_err request_change_field(struct weir_request *request,
+                                             enum request_change_kind kind, struct span name,
+                                             struct span value);
+
+/* The same for the answer, whoever gives it: a plugin, the handler, a backend, or the gateway for
+ * them. The 101 of an upgrade is one; interim responses only lose what was set or removed. */
+WEIR_MUST enum weir_err request_change_reply(struct weir_request *request,
+                                             enum request_change_kind kind, struct span name,
+                                             struct span value);
+
 /* One pointer for each plugin in the chain, NULL at first; it stays through request and session. */
 void **request_seat(struct weir_request *request, unsigned seat);
 

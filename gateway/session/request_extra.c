@@ -21,6 +21,7 @@ void request_extra_free(struct weir_request *request)
     if (request->extra != NULL) {
         blob_free(&request->extra->trailers);
         blob_free(&request->extra->accept_fields);
+        request_changes_free(request->extra);
         free(request->extra);
         request->extra = NULL;
     }

@@ -19,9 +19,13 @@ struct text_part {
 };
 
 enum {
-    REQUEST_FIELD_SIZES = 4,            /* bytes before each packed field: two sizes */
-    REQUEST_SUBPROTOCOL_CHOSEN = 0xffff /* by request_prepare_accept, not out of the route's list */
+    REQUEST_FIELD_SIZES = 4, /* bytes before each packed field: two sizes */
+    REQUEST_SUBPROTOCOL_CHOSEN =
+        0xffff,               /* by request_prepare_accept, not out of the route's list */
+    REQUEST_CHANGES_MAX = 128 /* of fields by plugins, in each direction */
 };
+
+struct request_change;
 
 /* What few requests have, made when it is asked for. */
 struct request_extra {
@@ -30,6 +34,11 @@ struct request_extra {
     struct text_part subprotocol; /* for the 101, in the client's own field */
     request_pull_fn pull;         /* reads the client of a pipe; NULL: on_body gets its bytes */
     void *pull_context;
+    struct request_change *field_changes; /* by plugins, of the request's fields; in order, owned */
+    struct request_change *reply_changes; /* of the answer's */
+    uint64_t
+        hidden[HTTP_FIELDS_MAX / 64]; /* one bit for each packed field: a plugin took it away */
+    uint16_t hidden_count;
     bool accept_prepared;
     bool has_upstream;
     struct request_upstream upstream;
@@ -98,6 +107,25 @@ static inline struct span request_part(const struct weir_request *request, struc
 struct request_extra *request_extra(struct weir_request *request);
 void request_extra_free(struct weir_request *request);
 
+/* What plugins have changed of fields, in request_fields.c. Frees it. */
+void request_changes_free(struct request_extra *extra);
+
+/* Whether a plugin has set or taken away the answer's field of that name, so that the answer's own
+ * is left out. */
+bool request_hides_reply_field(const struct weir_request *request, struct span name);
+
+/* Append, but for what is hidden: fields, and whole lines with their CR LF. Errors as
+ * http_write_field. */
+WEIR_MUST enum weir_err request_write_reply_fields(const struct weir_request *request,
+                                                   struct buffer *head,
+                                                   const struct reply_field *fields, size_t count);
+WEIR_MUST enum weir_err request_write_reply_lines(const struct weir_request *request,
+                                                  struct buffer *head, struct span lines);
+
+/* Appends what plugins have added or set. */
+WEIR_MUST enum weir_err request_write_reply_changes(const struct weir_request *request,
+                                                    struct buffer *head);
+
 /* Makes the request out of a parsed head. `path` is the normalised path, `remote` the client's
  * address. WEIR_ENOMEM, or WEIR_ELIMIT when the head is too large for 16-bit offsets. The body is
  * prepared to be read. Given. */
@@ -141,9 +169,9 @@ bool request_awaits_continue(const struct weir_request *request);
 /* Whether no part of the response has been sent yet. */
 bool request_is_unanswered(const struct weir_request *request);
 
-/* Writes the head of a response to the worker's reply buffer: status, Date, Server, `fields`. The
- * caller adds to it and ends it. Errors as http_write_*. */
-WEIR_MUST enum weir_err reply_begin(struct weir_worker *worker, unsigned status,
+/* Writes the head of a response to the worker's reply buffer: status, Date, Server, and `fields`
+ * but for those that a plugin hides. The caller adds to it and ends it. Errors as http_write_*. */
+WEIR_MUST enum weir_err reply_begin(struct weir_request *request, unsigned status,
                                     const struct reply_field *fields, size_t count,
                                     struct buffer **head);
 
@@ -158,7 +186,8 @@ struct reply_frame {
     bool forwarded;  /* a response without a body may say nothing of its length */
 };
 
-/* Adds framing and Connection to a head that was begun, ends and sends it. */
+/* Adds what plugins have changed, framing and Connection to a head that was begun, ends and sends
+ * it. */
 WEIR_MUST enum weir_err reply_send_head(struct weir_request *request, struct buffer *head,
                                         const struct reply_frame *frame);
 

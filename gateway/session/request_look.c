@@ -1,7 +1,6 @@
-/* What plugins may look at of a request: its line, its fields, its client. All of it was packed
- * when the request was made (request.c); nothing here allocates or changes anything. */
-#include <string.h>
-
+/* What plugins may look at of a request: its line, its client, its query; fields are in
+ * request_fields.c. All of it was packed when the request was made (request.c); nothing here
+ * allocates or changes anything. */
 #include "base/check.h"
 #include "proto/uri.h"
 #include "session/request_internal.h"
@@ -92,7 +91,8 @@ bool request_asks_upgrade(const struct weir_request *request)
 {
     bool has_protocol = false;
     bool has_option = false;
-    for (size_t i = 0; i < request->field_count; i++) {
+    size_t count = request_header_count(request);
+    for (size_t i = 0; i < count; i++) {
         struct span name = request_header_name(request, i);
         struct span value = request_header_value(request, i);
         has_protocol |= value.size > 0 && span_equal_nocase(name, SPAN("Upgrade"));
@@ -132,49 +132,6 @@ void **request_seat(struct weir_request *request, unsigned seat)
 {
     WEIR_CHECK(seat < request->route->chain_count);
     return &request->seats[seat];
-}
-
-size_t request_header_count(const struct weir_request *request)
-{
-    return request->field_count;
-}
-
-static const uint8_t *field_at(const struct weir_request *request, size_t index, uint16_t sizes[2])
-{
-    const uint8_t *at = request_text(request) + request->fields_at;
-    WEIR_CHECK(index < request->field_count);
-    for (;;) {
-        memcpy(sizes, at, REQUEST_FIELD_SIZES);
-        at += REQUEST_FIELD_SIZES;
-        if (index-- == 0) {
-            return at;
-        }
-        at += sizes[0] + sizes[1];
-    }
-}
-
-struct span request_header_name(const struct weir_request *request, size_t index)
-{
-    uint16_t sizes[2];
-    const uint8_t *at = field_at(request, index, sizes);
-    return (struct span){at, sizes[0]};
-}
-
-struct span request_header_value(const struct weir_request *request, size_t index)
-{
-    uint16_t sizes[2];
-    const uint8_t *at = field_at(request, index, sizes);
-    return (struct span){at + sizes[0], sizes[1]};
-}
-
-struct span request_header(const struct weir_request *request, struct span name)
-{
-    for (size_t i = 0; i < request->field_count; i++) {
-        if (span_equal_nocase(request_header_name(request, i), name)) {
-            return request_header_value(request, i);
-        }
-    }
-    return (struct span){NULL, 0};
 }
 
 static bool append_decoded(struct buffer *out, struct span raw)

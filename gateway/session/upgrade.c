@@ -21,8 +21,8 @@ static void unpack(const struct weir_request *request, struct http_head *head)
     head->minor = request->minor;
     head->body = (enum http_body)request->body_kind;
     head->content_length = request->body_kind == HTTP_BODY_LENGTH ? request->body.left : 0;
-    head->field_count = request->field_count;
-    for (size_t i = 0; i < request->field_count; i++) {
+    head->field_count = request_header_count(request);
+    for (size_t i = 0; i < head->field_count; i++) {
         head->fields[i].name = request_header_name(request, i);
         head->fields[i].value = request_header_value(request, i);
     }
@@ -111,10 +111,13 @@ static enum weir_err write_switching(struct weir_request *request, const struct 
         fields[count++] =
             (struct reply_field){SPAN("Sec-WebSocket-Extensions"), span_of(extensions)};
     }
-    enum weir_err err = reply_begin(request->connection->worker, 101, fields, count, &out);
+    enum weir_err err = reply_begin(request, 101, fields, count, &out);
     if (err == WEIR_OK && request->extra != NULL) {
-        err = buffer_append(out, blob_span(request->extra->accept_fields));
+        err = request_write_reply_lines(request, out, blob_span(request->extra->accept_fields));
         blob_free(&request->extra->accept_fields);
+    }
+    if (err == WEIR_OK) {
+        err = request_write_reply_changes(request, out);
     }
     if (err == WEIR_OK) {
         err = http_write_end(out);
