@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "lua/api_body.h"
+#include "lua/api_changes.h"
 #include "lua/api_fields.h"
 #include "lua/api_http.h"
 #include "lua/instance.h"
@@ -282,9 +283,15 @@ static int request_header_values(lua_State *L)
 void api_request_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"accept", request_accept_method},
+                                       {"add_header", api_changes_add_header},
+                                       {"add_request_header", api_changes_add_request_header},
                                        {"body", request_body_method},
                                        {"header_values", request_header_values},
+                                       {"remove_header", api_changes_remove_header},
+                                       {"remove_request_header", api_changes_remove_request_header},
                                        {"reply", request_reply_method},
+                                       {"set_header", api_changes_set_header},
+                                       {"set_request_header", api_changes_set_request_header},
                                        {NULL, NULL}};
     api_fields_open(L);
     lua_createtable(L, 0, 3);
@@ -323,6 +330,11 @@ struct api_request *api_request_of(struct weir_request *request, unsigned seat)
 {
     struct api_request *req = *request_seat(request, seat);
     return req != NULL && req->magic == SEAT_REQUEST ? req : NULL;
+}
+
+struct api_request *api_request_check(lua_State *L)
+{
+    return check_request(L);
 }
 
 bool api_request_is_replied(const struct api_request *req)

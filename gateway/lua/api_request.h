@@ -38,6 +38,9 @@ struct api_request *api_request_new(lua_State *L, int metatable, struct weir_req
 /* What the seat holds, if it is a req; else NULL. */
 struct api_request *api_request_of(struct weir_request *request, unsigned seat);
 
+/* The first argument; throws when it is no req. */
+struct api_request *api_request_check(lua_State *L);
+
 /* Pushes it. */
 static inline void api_request_push(lua_State *L, const struct api_request *req)
 {
