@@ -170,7 +170,7 @@ return {
     assert.equal((await good.next()).text, how.toUpperCase());
   }
   assert.match(weir.log, /plugin bad: callback on_message passed its CPU limit of 50 ms at plugins\/bad\.lua:4\n\tstack traceback:/);
-  assert.match(weir.log, /plugin bad: callback on_message failed: not enough memory\n\tstack traceback:/);
+  assert.match(weir.log, /plugin bad: callback on_message passed its memory limit of 8192 KiB\n\tstack traceback:/);
 });
 
 test('a plugin answers plain requests, in time or later', async (t) => {
