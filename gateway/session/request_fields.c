@@ -24,6 +24,19 @@ struct request_change {
     uint8_t text[]; /* the name, then the value */
 };
 
+/* What plugins have changed about one request. */
+struct request_changes {
+    struct request_change *fields; /* in order */
+    struct request_change *reply;
+    uint64_t hidden[HTTP_FIELDS_MAX / 64]; /* one bit for each packed field that was taken away */
+    uint16_t hidden_count;
+};
+
+static struct request_changes *changes_of(const struct weir_request *request)
+{
+    return request->extra != NULL ? request->extra->changes : NULL;
+}
+
 static struct span change_name(const struct request_change *change)
 {
     return (struct span){change->text, change->name_size};
@@ -115,21 +128,55 @@ static void free_all(struct request_change *change)
 
 void request_changes_free(struct request_extra *extra)
 {
-    free_all(extra->reply_changes);
-    free_all(extra->field_changes);
+    if (extra->changes != NULL) {
+        free_all(extra->changes->fields);
+        free_all(extra->changes->reply);
+        free(extra->changes);
+        extra->changes = NULL;
+    }
+}
+
+/* Whether a field may be changed now; then there is a place for it. */
+static enum weir_err prepare(struct weir_request *request, struct span name, struct span value)
+{
+    if (!is_good(name, value)) {
+        return WEIR_EINVAL;
+    }
+    if (!request_is_unanswered(request) || request->ended) {
+        return WEIR_ECLOSED;
+    }
+    struct request_extra *extra = request_extra(request);
+    if (extra != NULL && extra->changes == NULL) {
+        extra->changes = calloc(1, sizeof *extra->changes);
+    }
+    return extra != NULL && extra->changes != NULL ? WEIR_OK : WEIR_ENOMEM;
 }
 
 /* --- the request's own --- */
 
 static bool is_hidden(const struct weir_request *request, size_t index)
 {
-    return request->extra != NULL && (request->extra->hidden[index / 64] >> (index % 64) & 1) != 0;
+    const struct request_changes *changes = changes_of(request);
+    return changes != NULL && (changes->hidden[index / 64] >> (index % 64) & 1) != 0;
 }
 
 /* Of the fields that came, how many can still be seen. */
 static size_t packed_count(const struct weir_request *request)
 {
-    return request->field_count - (request->extra != NULL ? request->extra->hidden_count : 0u);
+    const struct request_changes *changes = changes_of(request);
+    return request->field_count - (changes != NULL ? (size_t)changes->hidden_count : 0);
+}
+
+static const struct request_change *first_brought(const struct weir_request *request)
+{
+    const struct request_changes *changes = changes_of(request);
+    return changes != NULL ? changes->fields : NULL;
+}
+
+static const struct request_change *first_of_reply(const struct weir_request *request)
+{
+    const struct request_changes *changes = changes_of(request);
+    return changes != NULL ? changes->reply : NULL;
 }
 
 static const uint8_t *read_packed(const uint8_t *at, struct http_field *field)
@@ -156,7 +203,7 @@ static struct http_field packed_at(const struct weir_request *request, size_t in
 
 static struct http_field brought_at(const struct weir_request *request, size_t index)
 {
-    const struct request_change *change = request->extra->field_changes;
+    const struct request_change *change = first_brought(request);
     while (!brings_field(change) || index-- > 0) {
         change = change->next;
     }
@@ -173,8 +220,7 @@ static struct http_field field_at(const struct weir_request *request, size_t ind
 size_t request_header_count(const struct weir_request *request)
 {
     size_t count = packed_count(request);
-    const struct request_change *change =
-        request->extra != NULL ? request->extra->field_changes : NULL;
+    const struct request_change *change = first_brought(request);
     for (; change != NULL; change = change->next) {
         count += brings_field(change);
     }
@@ -212,8 +258,8 @@ static void hide(struct weir_request *request, struct span name)
         struct http_field field;
         at = read_packed(at, &field);
         if (!is_hidden(request, i) && http_framing_reads_as(field.name, name)) {
-            request->extra->hidden[i / 64] |= (uint64_t)1 << (i % 64);
-            request->extra->hidden_count++;
+            request->extra->changes->hidden[i / 64] |= (uint64_t)1 << (i % 64);
+            request->extra->changes->hidden_count++;
         }
     }
 }
@@ -221,21 +267,15 @@ static void hide(struct weir_request *request, struct span name)
 enum weir_err request_change_field(struct weir_request *request, enum request_change_kind kind,
                                    struct span name, struct span value)
 {
-    struct request_extra *extra = request_extra(request);
-    if (!is_good(name, value)) {
-        return WEIR_EINVAL;
+    enum weir_err err = prepare(request, name, value);
+    if (err != WEIR_OK) {
+        return err;
     }
-    if (!request_is_unanswered(request) || request->ended) {
-        return WEIR_ECLOSED;
-    }
-    if (extra == NULL) {
-        return WEIR_ENOMEM;
-    }
-    if (count_all(extra->field_changes) >= REQUEST_CHANGES_MAX ||
+    if (count_all(first_brought(request)) >= REQUEST_CHANGES_MAX ||
         request_header_count(request) >= HTTP_FIELDS_MAX) {
         return WEIR_ELIMIT;
     }
-    enum weir_err err = append(&extra->field_changes, kind, name, value);
+    err = append(&request->extra->changes->fields, kind, name, value);
     if (err == WEIR_OK && kind != REQUEST_CHANGE_ADD) {
         hide(request, name);
     }
@@ -247,26 +287,16 @@ enum weir_err request_change_field(struct weir_request *request, enum request_ch
 enum weir_err request_change_reply(struct weir_request *request, enum request_change_kind kind,
                                    struct span name, struct span value)
 {
-    struct request_extra *extra = request_extra(request);
-    if (!is_good(name, value)) {
-        return WEIR_EINVAL;
+    enum weir_err err = prepare(request, name, value);
+    if (err == WEIR_OK && count_all(first_of_reply(request)) >= REQUEST_CHANGES_MAX) {
+        err = WEIR_ELIMIT;
     }
-    if (!request_is_unanswered(request) || request->ended) {
-        return WEIR_ECLOSED;
-    }
-    if (extra == NULL) {
-        return WEIR_ENOMEM;
-    }
-    if (count_all(extra->reply_changes) >= REQUEST_CHANGES_MAX) {
-        return WEIR_ELIMIT;
-    }
-    return append(&extra->reply_changes, kind, name, value);
+    return err == WEIR_OK ? append(&request->extra->changes->reply, kind, name, value) : err;
 }
 
 bool request_hides_reply_field(const struct weir_request *request, struct span name)
 {
-    const struct request_change *change =
-        request->extra != NULL ? request->extra->reply_changes : NULL;
+    const struct request_change *change = first_of_reply(request);
     for (; change != NULL; change = change->next) {
         if (change->kind != REQUEST_CHANGE_ADD && span_equal_nocase(change_name(change), name)) {
             return true;
@@ -290,8 +320,7 @@ enum weir_err request_write_reply_fields(const struct weir_request *request, str
 enum weir_err request_write_reply_changes(const struct weir_request *request, struct buffer *head)
 {
     enum weir_err err = WEIR_OK;
-    const struct request_change *change =
-        request->extra != NULL ? request->extra->reply_changes : NULL;
+    const struct request_change *change = first_of_reply(request);
     for (; change != NULL && err == WEIR_OK; change = change->next) {
         if (brings_field(change)) {
             err = http_write_field(head, change_name(change), change_value(change));

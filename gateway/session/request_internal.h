@@ -25,7 +25,7 @@ enum {
     REQUEST_CHANGES_MAX = 128 /* of fields by plugins, in each direction */
 };
 
-struct request_change;
+struct request_changes;
 
 /* What few requests have, made when it is asked for. */
 struct request_extra {
@@ -34,11 +34,7 @@ struct request_extra {
     struct text_part subprotocol; /* for the 101, in the client's own field */
     request_pull_fn pull;         /* reads the client of a pipe; NULL: on_body gets its bytes */
     void *pull_context;
-    struct request_change *field_changes; /* by plugins, of the request's fields; in order, owned */
-    struct request_change *reply_changes; /* of the answer's */
-    uint64_t
-        hidden[HTTP_FIELDS_MAX / 64]; /* one bit for each packed field: a plugin took it away */
-    uint16_t hidden_count;
+    struct request_changes *changes; /* of fields, by plugins; owned, NULL for none */
     bool accept_prepared;
     bool has_upstream;
     struct request_upstream upstream;
