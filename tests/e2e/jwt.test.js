@@ -177,7 +177,7 @@ test('the route’s own subprotocols go before', async (t) => {
 
 test('a session is closed when its token expires', async (t) => {
   const weir = await start(t, withSecret());
-  const client = await connect(weir.ws('/'), bearer(makeToken(good({ exp: now() + 2 }), SECRET)));
+  const client = await connect(weir.ws('/'), bearer(makeToken(good({ exp: now() + 3 }), SECRET)));
   await client.send('hello');
   assert.equal((await client.next()).text, 'hello');
   assert.deepEqual(await client.closed, { code: 4001, reason: 'the token has expired' });
@@ -196,10 +196,10 @@ test('the close code and the leeway are the route’s', async (t) => {
 
 test('sessions that end before their token leave nothing behind', async (t) => {
   const weir = await start(t, withSecret());
-  const token = makeToken(good({ exp: now() + 1 }), SECRET);
+  const token = makeToken(good({ exp: now() + 2 }), SECRET);
   const clients = await Promise.all(Array.from({ length: 20 }, () => connect(weir.ws('/'), bearer(token))));
   await Promise.all(clients.map((client, i) => (i % 2 ? client.close(1000) : client.terminate())));
-  const last = await connect(weir.ws('/'), bearer(makeToken(good({ exp: now() + 2 }), SECRET)));
+  const last = await connect(weir.ws('/'), bearer(makeToken(good({ exp: now() + 3 }), SECRET)));
   assert.equal((await last.closed).code, 4001); // by then the others' time has passed too
 });
 

@@ -1,5 +1,4 @@
-/* Settings and tokens for the tests of jwt: HS256 with one known secret. One test program includes
- * it once. */
+/* Tokens for the tests of jwt: HS256 with one known secret. One test program includes it once. */
 #ifndef WEIR_TESTS_JWT_FIXTURE_H
 #define WEIR_TESTS_JWT_FIXTURE_H
 
@@ -15,23 +14,9 @@
 
 #include "base/buffer.h"
 #include "crypto/crypto.h"
-#include "handlers/jwt/settings.h"
 
 #define JWT_TEST_SECRET "0123456789abcdef0123456789abcdef"
 #define JWT_TEST_HEADER "{\"alg\":\"HS256\"}"
-
-/* Settings with that secret; `more` is the rest of the JSON object, after a comma. */
-static struct jwt_settings *settings_with(const char *more)
-{
-    char json[1000];
-    char error[300] = "";
-    struct jwt_settings *settings = NULL;
-    snprintf(json, sizeof json, "{\"secret\":\"%s\"%s}", JWT_TEST_SECRET, more);
-    if (jwt_settings_read("secret", json, error, sizeof error, &settings) != WEIR_OK) {
-        fail_msg("%s: %s", json, error);
-    }
-    return settings;
-}
 
 static void append_part(struct buffer *token, struct span bytes)
 {

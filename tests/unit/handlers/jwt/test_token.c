@@ -3,11 +3,25 @@
 #include "handlers/jwt/jwt_fixture.h"
 
 #include "crypto/jws_vectors.h"
+#include "handlers/jwt/settings.h"
 #include "handlers/jwt/token.h"
 
 /* What the claims of the tests have as exp. */
 #define EXP 2000000000
 #define EXP_MS (EXP * UINT64_C(1000))
+
+/* Settings with that secret; `more` is the rest of the JSON object, after a comma. */
+static struct jwt_settings *settings_with(const char *more)
+{
+    char json[1000];
+    char error[300] = "";
+    struct jwt_settings *settings = NULL;
+    snprintf(json, sizeof json, "{\"secret\":\"%s\"%s}", JWT_TEST_SECRET, more);
+    if (jwt_settings_read("secret", json, error, sizeof error, &settings) != WEIR_OK) {
+        fail_msg("%s: %s", json, error);
+    }
+    return settings;
+}
 
 struct verdict {
     enum jwt_outcome outcome;
