@@ -30,6 +30,7 @@ enum {
      */
     SHORT_TEXT = 64,
     UPSTREAM_TEXT = 64,
+    USER_TEXT = 128,
     SERVER_TEXT = 2 * REQUEST_SERVER_BYTES,
     ROUTE_TEXT = 256,
     HOST_TEXT = 256,
@@ -123,6 +124,9 @@ static void put_request(struct json_line *line, const struct weir_request *reque
     json_line_text(line, "path", request_path(request), PATH_TEXT);
     json_line_text(line, "query", request_query(request), QUERY_TEXT);
     json_line_text(line, "route", span_of(request_route(request)), ROUTE_TEXT);
+    if (request_user(request).size > 0) {
+        json_line_text(line, "user", request_user(request), USER_TEXT);
+    }
 }
 
 static void put_ending(struct json_line *line, const struct weir_ending *ending)

@@ -29,16 +29,17 @@ enum field {
     FIELD_REMOTE_PORT,
     FIELD_SUBPROTOCOL,
     FIELD_CLIENT_SUBJECT,
+    FIELD_USER,
     FIELD_HTTP_VERSION,
     FIELD_ROUTE,
     FIELD_IS_WEBSOCKET
 };
 
 static const char *const field_names[] = {
-    "id",           "method",      "target",         "path",         "query",
-    "query_string", "headers",     "host",           "scheme",       "remote",
-    "remote_port",  "subprotocol", "client_subject", "http_version", "route",
-    "is_websocket"};
+    "id",           "method",      "target",         "path",   "query",
+    "query_string", "headers",     "host",           "scheme", "remote",
+    "remote_port",  "subprotocol", "client_subject", "user",   "http_version",
+    "route",        "is_websocket"};
 
 static struct api_request *check_request(lua_State *L)
 {
@@ -142,6 +143,8 @@ static int push_field(lua_State *L, struct api_request *req, enum field field)
         return push_span(L, request_subprotocol(request));
     case FIELD_CLIENT_SUBJECT:
         return push_string(L, request_client_subject(request));
+    case FIELD_USER:
+        return push_span(L, request_user(request));
     case FIELD_HTTP_VERSION:
         return push_string(L, request_http_minor(request) == 0 ? "1.0" : "1.1");
     case FIELD_ROUTE:

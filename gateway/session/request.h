@@ -43,6 +43,13 @@ bool request_is_trusted(const struct weir_request *request);
 /* The subject of the client's certificate as one line (RFC 2253), "" without one. */
 const char *request_client_subject(const struct weir_request *request);
 
+/* Who the client is, as a plugin has found out, e.g. by a token; for the access log and the plugins
+ * behind. Copies; the last call counts, and an empty text is nobody. WEIR_ENOMEM. */
+WEIR_MUST enum weir_err request_set_user(struct weir_request *request, struct span user);
+
+/* That text, empty while there is none; borrowed until the next request_set_user. */
+struct span request_user(const struct weir_request *request);
+
 /* Whether it asks for WebSocket, and its route accepts that. */
 bool request_wants_session(const struct weir_request *request);
 

@@ -1,6 +1,6 @@
 /* What few requests have, behind one pointer: trailers of a body that is passed on, what a handler
- * wants in the answer to an upgrade, and what the access log tells of a backend. Called by the
- * proxy through request.h, and by the files of session/ that fill or use it. */
+ * wants in the answer to an upgrade, who the client is, and what the access log tells of a backend.
+ * Called by the proxy through request.h, and by the files of session/ that fill or use it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +21,7 @@ void request_extra_free(struct weir_request *request)
     if (request->extra != NULL) {
         blob_free(&request->extra->trailers);
         blob_free(&request->extra->accept_fields);
+        blob_free(&request->extra->user);
         request_changes_free(request->extra);
         free(request->extra);
         request->extra = NULL;
@@ -46,6 +47,23 @@ const struct request_upstream *request_upstream(const struct weir_request *reque
 {
     return request->extra != NULL && request->extra->has_upstream ? &request->extra->upstream
                                                                   : NULL;
+}
+
+enum weir_err request_set_user(struct weir_request *request, struct span user)
+{
+    struct blob *copy = NULL;
+    struct request_extra *extra = request_extra(request);
+    if (extra == NULL || blob_append(&copy, user) != WEIR_OK) {
+        return WEIR_ENOMEM;
+    }
+    blob_free(&extra->user);
+    extra->user = copy;
+    return WEIR_OK;
+}
+
+struct span request_user(const struct weir_request *request)
+{
+    return request->extra != NULL ? blob_span(request->extra->user) : (struct span){0};
 }
 
 /* --- the answer to an upgrade --- */

@@ -34,6 +34,7 @@ struct request_extra {
     struct text_part subprotocol; /* for the 101, in the client's own field */
     request_pull_fn pull;         /* reads the client of a pipe; NULL: on_body gets its bytes */
     void *pull_context;
+    struct blob *user;               /* who a plugin says it is */
     struct request_changes *changes; /* of fields, by plugins; owned, NULL for none */
     bool accept_prepared;
     bool has_upstream;

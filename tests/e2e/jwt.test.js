@@ -182,6 +182,7 @@ test('a session is closed when its token expires', async (t) => {
   assert.equal((await client.next()).text, 'hello');
   assert.deepEqual(await client.closed, { code: 4001, reason: 'the token has expired' });
   await weir.waitForLog(/"code":4001,"reason":"the token has expired","closed_by":"gateway"/);
+  await weir.waitForLog(/"kind":"session".*"user":"ada"/);
 });
 
 test('the close code and the leeway are the route’s', async (t) => {

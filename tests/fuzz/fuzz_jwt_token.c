@@ -48,14 +48,17 @@ static enum jwt_outcome check(const struct jwt_settings *settings, struct span t
 {
     uint64_t expires_ms = 0;
     const char *why = NULL;
+    struct buffer subject = {0};
     uint8_t *copy = malloc(token.size > 0 ? token.size : 1);
     WEIR_CHECK(copy != NULL);
     if (token.size > 0) {
         memcpy(copy, token.data, token.size);
     }
-    enum jwt_outcome outcome =
-        jwt_token_check(settings, (struct span){copy, token.size}, NOW_MS, &expires_ms, &why);
+    enum jwt_outcome outcome = jwt_token_check(settings, (struct span){copy, token.size}, NOW_MS,
+                                               &expires_ms, &subject, &why);
     free(copy);
+    WEIR_CHECK(outcome == JWT_VALID || subject.size == 0);
+    buffer_free(&subject);
     WEIR_CHECK(outcome == JWT_VALID ? expires_ms > NOW_MS : why != NULL && strlen(why) > 0);
     WEIR_CHECK(outcome != JWT_NO_MEMORY);
     for (size_t i = 0; why != NULL && why[i] != '\0'; i++) {

@@ -1,7 +1,8 @@
 /* Stands in a route's chain and lets only requests with a good token on to the handler; the others
  * are answered as RFC 6750 says. A session remembers when its token ends, and a timer closes it
  * then. Called through its ops by the chain. A token costs a request one check on its worker, tens
- * of microseconds for a public key; nothing waits, and nothing of a token is kept but its end. */
+ * of microseconds for a public key; nothing waits, and nothing of a token is kept but its subject
+ * and its end. */
 #include "handlers/jwt/jwt.h"
 
 #include <stdio.h>
@@ -156,8 +157,16 @@ static enum weir_verdict check(const struct jwt_worker *worker, struct weir_requ
                                unsigned seat, const struct jwt_found *found)
 {
     uint64_t expires_ms = UINT64_MAX;
+    struct buffer subject = {0};
     const char *why = "";
-    switch (jwt_token_check(worker->settings, found->token, clock_wall_ms(), &expires_ms, &why)) {
+    enum jwt_outcome outcome = jwt_token_check(worker->settings, found->token, clock_wall_ms(),
+                                               &expires_ms, &subject, &why);
+    if (outcome == JWT_VALID && subject.size > 0 &&
+        request_set_user(request, buffer_span(&subject)) != WEIR_OK) {
+        outcome = JWT_NO_MEMORY;
+    }
+    buffer_free(&subject);
+    switch (outcome) {
     case JWT_VALID:
         return let_in(worker, request, seat, found, expires_ms);
     case JWT_INVALID:

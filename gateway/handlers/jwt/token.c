@@ -232,10 +232,19 @@ static enum jwt_outcome check_claims(const struct jwt_settings *settings, const 
     return JWT_VALID;
 }
 
+/* RFC 7519, section 4.1.2: a text. What is none names nobody. */
+static enum jwt_outcome read_subject(const json_t *claims, struct buffer *subject)
+{
+    const json_t *value = json_object_get(claims, "sub");
+    struct span text = {(const uint8_t *)json_string_value(value), json_string_length(value)};
+    return text.size == 0 || buffer_append(subject, text) == WEIR_OK ? JWT_VALID : JWT_NO_MEMORY;
+}
+
 /* --- the whole --- */
 
 static enum jwt_outcome check_parts(const struct jwt_settings *settings, const struct parts *parts,
-                                    uint64_t now_ms, uint64_t *expires_ms, const char **why)
+                                    uint64_t now_ms, uint64_t *expires_ms, struct buffer *subject,
+                                    const char **why)
 {
     json_t *header = parse_object(&parts->header);
     if (header == NULL) {
@@ -254,12 +263,16 @@ static enum jwt_outcome check_parts(const struct jwt_settings *settings, const s
     if (outcome == JWT_VALID) {
         outcome = check_claims(settings, claims, why);
     }
+    if (outcome == JWT_VALID) {
+        outcome = read_subject(claims, subject);
+    }
     json_decref(claims);
     return outcome;
 }
 
 enum jwt_outcome jwt_token_check(const struct jwt_settings *settings, struct span token,
-                                 uint64_t now_ms, uint64_t *expires_ms, const char **why)
+                                 uint64_t now_ms, uint64_t *expires_ms, struct buffer *subject,
+                                 const char **why)
 {
     struct parts parts = {0};
     if (token.size > settings->max_token_size) {
@@ -268,7 +281,7 @@ enum jwt_outcome jwt_token_check(const struct jwt_settings *settings, struct spa
     enum weir_err err = split(token, &parts);
     enum jwt_outcome outcome = JWT_NO_MEMORY;
     if (err == WEIR_OK) {
-        outcome = check_parts(settings, &parts, now_ms, expires_ms, why);
+        outcome = check_parts(settings, &parts, now_ms, expires_ms, subject, why);
     } else if (err != WEIR_ENOMEM) {
         outcome = refuse(why, "the token is malformed");
     }

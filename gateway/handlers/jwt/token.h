@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/span.h"
 #include "handlers/jwt/settings.h"
 
@@ -21,9 +22,10 @@ enum jwt_outcome {
 bool jwt_token_has_shape(struct span text);
 
 /* Checks a token as the settings say. JWT_VALID: `*expires_ms` is the wall clock at which it ends,
- * leeway included, UINT64_MAX for never. JWT_INVALID, JWT_INSUFFICIENT: `*why` is static words that
- * may stand in a header. */
+ * leeway included, UINT64_MAX for never, and its subject is appended to `subject`. JWT_INVALID,
+ * JWT_INSUFFICIENT: `*why` is static words that may stand in a header. */
 enum jwt_outcome jwt_token_check(const struct jwt_settings *settings, struct span token,
-                                 uint64_t now_ms, uint64_t *expires_ms, const char **why);
+                                 uint64_t now_ms, uint64_t *expires_ms, struct buffer *subject,
+                                 const char **why);
 
 #endif

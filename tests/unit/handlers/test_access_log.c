@@ -44,6 +44,12 @@ const struct request_upstream *request_upstream(const struct weir_request *reque
     return upstream;
 }
 
+struct span request_user(const struct weir_request *request)
+{
+    (void)request;
+    return upstream == NULL ? SPAN("") : text("ada");
+}
+
 uint64_t request_id(const struct weir_request *request)
 {
     (void)request;
@@ -289,6 +295,7 @@ static void test_longest_line_has_every_member(void **state)
                                           "bytes_out",
                                           "messages_in",
                                           "messages_out",
+                                          "user",
                                           "upstream",
                                           "server",
                                           "upstream_status",

@@ -202,6 +202,24 @@ static void test_record_of_a_backend_is_made_when_asked_for(void **state)
     assert_int_equal(request_upstream(session_request(f->plugs[2].session))->tries, 3);
 }
 
+/* --- who the client is --- */
+
+static void test_the_user_is_whom_the_last_plugin_named(void **state)
+{
+    struct fixture *f = *state;
+    struct weir_request *request = waiting(f, OFFERING);
+    assert_int_equal(request_user(request).size, 0);
+    assert_int_equal(request_set_user(request, SPAN("ada")), WEIR_OK);
+    assert_true(span_equal(request_user(request), SPAN("ada")));
+    assert_int_equal(request_set_user(request, SPAN("bob")), WEIR_OK);
+    assert_null(request_upstream(request));
+    accepted(f);
+    struct weir_request *kept = session_request(f->plugs[2].session);
+    assert_true(span_equal(request_user(kept), SPAN("bob")));
+    assert_int_equal(request_set_user(kept, SPAN("")), WEIR_OK);
+    assert_int_equal(request_user(kept).size, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +234,7 @@ int main(void)
         TEST(test_bad_upgrade_is_refused_by_the_check),
         TEST(test_answered_request_does_not_pass_the_check),
         TEST(test_record_of_a_backend_is_made_when_asked_for),
+        TEST(test_the_user_is_whom_the_last_plugin_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,8 @@ struct weir_request {
     bool was_prepared;
     char prepared[500]; /* the subprotocol */
     enum weir_err prepare_result;
+    char user[40];
+    enum weir_err user_result;
 };
 
 struct weir_session {
@@ -139,6 +141,12 @@ void **request_seat(struct weir_request *request, unsigned seat)
     return &request->seat;
 }
 
+enum weir_err request_set_user(struct weir_request *request, struct span user)
+{
+    snprintf(request->user, sizeof request->user, "%.*s", SPAN_ARGS(user));
+    return request->user_result;
+}
+
 enum weir_err request_prepare_accept(struct weir_request *request, struct span subprotocol,
                                      const struct reply_field *fields, size_t count)
 {
@@ -232,7 +240,7 @@ static const char *good(const char *prefix, int64_t ends_in_ms)
 {
     static char text[600];
     char claims[100];
-    snprintf(claims, sizeof claims, "{\"exp\":%.3f}",
+    snprintf(claims, sizeof claims, "{\"sub\":\"ada\",\"exp\":%.3f}",
              (double)((int64_t)clock_wall_ms() + ends_in_ms) / 1000);
     struct buffer token = token_of(JWT_TEST_HEADER, claims);
     snprintf(text, sizeof text, "%s%.*s", prefix, SPAN_ARGS(buffer_span(&token)));
@@ -434,6 +442,19 @@ static void test_a_token_without_an_end_costs_nothing(void **state)
     unload(&loaded);
 }
 
+static void test_tells_who_the_client_is(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_with("");
+    struct weir_request request = {.headers = {"Authorization", good("Bearer ", 60000)},
+                                   .is_plain = true};
+    assert_int_equal(ask(&loaded, &request), WEIR_NEXT);
+    assert_string_equal(request.user, "ada");
+    request.user_result = WEIR_ENOMEM;
+    assert_int_equal(ask(&loaded, &request), WEIR_DROP);
+    unload(&loaded);
+}
+
 static void test_a_plain_request_keeps_nothing(void **state)
 {
     (void)state;
@@ -496,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_looks_at_the_clock_now_and_then),
         cmocka_unit_test(test_a_session_without_a_timer_is_no_session),
         cmocka_unit_test(test_a_token_without_an_end_costs_nothing),
+        cmocka_unit_test(test_tells_who_the_client_is),
         cmocka_unit_test(test_a_plain_request_keeps_nothing),
         cmocka_unit_test(test_settings_that_cannot_work_are_refused),
     };

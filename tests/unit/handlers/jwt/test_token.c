@@ -27,13 +27,18 @@ struct verdict {
     enum jwt_outcome outcome;
     const char *why;
     uint64_t expires_ms;
+    char subject[40];
 };
 
 static struct verdict check_bytes(const char *more, struct span token, uint64_t now_ms)
 {
     struct jwt_settings *settings = settings_with(more);
     struct verdict verdict = {.why = ""};
-    verdict.outcome = jwt_token_check(settings, token, now_ms, &verdict.expires_ms, &verdict.why);
+    struct buffer subject = {0};
+    verdict.outcome =
+        jwt_token_check(settings, token, now_ms, &verdict.expires_ms, &subject, &verdict.why);
+    snprintf(verdict.subject, sizeof verdict.subject, "%.*s", SPAN_ARGS(buffer_span(&subject)));
+    buffer_free(&subject);
     jwt_settings_free(&settings);
     return verdict;
 }
@@ -79,6 +84,7 @@ static void test_takes_the_example_of_rfc_7515(void **state)
     struct jwt_settings *settings = settings_with("");
     uint64_t expires_ms = 0;
     const char *why = "";
+    struct buffer subject = {0};
     struct span set = SPAN("{\"keys\":[{\"kty\":\"oct\",\"k\":\"" JWS_HS256_K "\"},"
                            "{\"kty\":\"RSA\",\"n\":\"" JWS_RS256_N "\",\"e\":\"AQAB\"},"
                            "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" JWS_ES256_X
@@ -89,10 +95,11 @@ static void test_takes_the_example_of_rfc_7515(void **state)
     jwt_keys_free(&settings->keys);
     assert_int_equal(jwt_keys_read(set, error, sizeof error, &settings->keys), WEIR_OK);
     for (size_t i = 0; i < 3; i++) {
-        enum jwt_outcome outcome =
-            jwt_token_check(settings, span_of(tokens[i]), 1300819379999, &expires_ms, &why);
+        enum jwt_outcome outcome = jwt_token_check(settings, span_of(tokens[i]), 1300819379999,
+                                                   &expires_ms, &subject, &why);
         assert_int_equal(outcome, JWT_VALID);
         assert_int_equal(expires_ms, 1300819390000); /* with the leeway of 10 s */
+        assert_int_equal(subject.size, 0);
     }
     jwt_settings_free(&settings);
 }
@@ -120,6 +127,17 @@ static void test_tells_when_it_ends(void **state)
                      EXP_MS + 5000);
     assert_true(check(leeway, JWT_TEST_HEADER, "{}", 1000).expires_ms == UINT64_MAX);
     assert_true(check(leeway, JWT_TEST_HEADER, "{\"exp\":1e300}", 1000).expires_ms == UINT64_MAX);
+}
+
+static void test_tells_the_subject_of_a_good_token_alone(void **state)
+{
+    (void)state;
+    const char *more = ",\"claims\":{\"role\":\"m\"}";
+    assert_string_equal(
+        check(more, JWT_TEST_HEADER, "{\"sub\":\"ada\",\"role\":\"m\"}", 1000).subject, "ada");
+    assert_string_equal(check(more, JWT_TEST_HEADER, "{\"sub\":5,\"role\":\"m\"}", 1000).subject,
+                        "");
+    assert_string_equal(check(more, JWT_TEST_HEADER, "{\"sub\":\"ada\"}", 1000).subject, "");
 }
 
 static void test_begins_on_the_millisecond(void **state)
@@ -307,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_takes_the_example_of_rfc_7515),
         cmocka_unit_test(test_expires_on_the_millisecond),
         cmocka_unit_test(test_tells_when_it_ends),
+        cmocka_unit_test(test_tells_the_subject_of_a_good_token_alone),
         cmocka_unit_test(test_begins_on_the_millisecond),
         cmocka_unit_test(test_dates_are_numbers),
         cmocka_unit_test(test_the_header_cannot_choose_how_it_is_checked),
