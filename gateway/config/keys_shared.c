@@ -14,13 +14,13 @@ static const struct config_key shared_keys[] = {
      .min = 16 * KIB,
      .max = 64 * GIB,
      .doc = "What all entries may take together, keys and values with about 100 bytes for each; "
-            "above it those go that have not been used for longest. A reload leaves it as it is."},
+            "above it those go that have not been used for longest."},
 };
 
 const struct config_section keys_shared = {
     .title = "Shared dictionaries",
     .doc = "Dictionaries in memory, each under a name, that plugins on all workers read and write "
-           "as `weir.shared.NAME`. They outlive a reload, but not a restart.",
+           "as `weir.shared.NAME`. They last as long as the process.",
     .size = sizeof(struct config_shared),
     .keys = shared_keys,
     .key_count = KEYS_COUNT(shared_keys),
