@@ -21,7 +21,7 @@ session:  base proto config net
 pubsub:   base proto net config session
 handlers: base crypto proto config net upstream pubsub session
 lua:      base crypto session pubsub upstream net/loop.h net/http_client.h
-native:   base session pubsub net/loop.h weir
+native:   base session pubsub net/loop.h net/mail_room.h weir
 worker:   base proto config net upstream pubsub session handlers lua native weir
 admin:    base config session worker
 main.c:   base config worker admin

@@ -1,12 +1,15 @@
-/* A plugin's part on one worker, and the timers that it has there. A timer that a plugin forgets
- * would call code that is unmapped by then, so each part keeps a list and ends what is left. Called
- * by host.c when parts come and go, and by plugins through table.c. */
+/* A plugin's part on one worker, its timers there, and what its threads post to it. A timer that a
+ * plugin forgets, or a letter that is still under way, would call code that is unmapped by then: so
+ * each part keeps a list of timers and ends what is left, and letters look whether their part is
+ * still there. Called by host.c when parts come and go, and by plugins through table.c. */
 #include "native/part.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "net/loop.h"
+#include "net/mail_room.h"
 #include "session/worker_access.h"
 
 enum {
@@ -16,22 +19,51 @@ enum {
 struct weir_timer {
     struct list_node node; /* in its part's timers */
     struct loop_timer *timer;
-    void (*fn)(void *context);
+    weir_task_fn fn;
     void *context;
     bool repeats;
     bool is_running;
     bool is_cancelled; /* while it runs; it is freed when its function returns */
 };
 
+/* Outlives its part while letters are under way. */
+struct part_line {
+    atomic_uint references;
+    bool is_open; /* of the worker's thread */
+};
+
+struct part_letter {
+    struct mailbox_letter letter;
+    struct part_line *line; /* shared */
+    weir_task_fn fn;
+    void *context;
+};
+
+static void line_release(struct part_line *line)
+{
+    if (atomic_fetch_sub_explicit(&line->references, 1, memory_order_acq_rel) == 1) {
+        free(line);
+    }
+}
+
 struct native_part *part_new(const struct native_plugin *plugin, struct weir_worker *worker)
 {
     struct native_part *part = calloc(1, sizeof *part);
-    if (part != NULL) {
-        part->magic = MAGIC;
-        part->plugin = plugin;
-        part->worker = worker;
-        list_init(&part->timers);
+    struct part_line *line = calloc(1, sizeof *line);
+    if (part == NULL || line == NULL) {
+        free(part);
+        free(line);
+        return NULL;
     }
+    atomic_init(&line->references, 1);
+    line->is_open = true;
+    part->magic = MAGIC;
+    part->plugin = plugin;
+    part->worker = worker;
+    part->room = worker_mail_room(worker);
+    part->id = worker_id(worker);
+    part->line = line;
+    list_init(&part->timers);
     return part;
 }
 
@@ -60,6 +92,8 @@ void part_free(struct native_part **pointer)
     while (!list_is_empty(&part->timers)) {
         end_timer(list_item(part->timers.next, struct weir_timer, node));
     }
+    part->line->is_open = false;
+    line_release(part->line);
     part->magic = 0;
     free(part);
     *pointer = NULL;
@@ -77,7 +111,7 @@ static void fire(void *context)
 }
 
 struct weir_timer *part_timer_start(struct weir_worker *handle, uint64_t delay_ms, bool repeats,
-                                    void (*fn)(void *context), void *context)
+                                    weir_task_fn fn, void *context)
 {
     struct native_part *part = (void *)handle;
     WEIR_CHECK(part->magic == MAGIC);
@@ -110,4 +144,35 @@ void part_timer_cancel(struct weir_timer *timer)
     } else {
         end_timer(timer);
     }
+}
+
+/* --- posts --- */
+
+static void deliver(struct mailbox_letter *letter, void *receiver)
+{
+    struct part_letter *posted = (struct part_letter *)(void *)letter;
+    (void)receiver;
+    if (posted->line->is_open) {
+        posted->fn(posted->context);
+    }
+    line_release(posted->line);
+    free(posted);
+}
+
+enum weir_status part_post(struct weir_worker *handle, weir_task_fn fn, void *context)
+{
+    const struct native_part *part = part_of(handle);
+    struct part_letter *posted = calloc(1, sizeof *posted);
+    if (posted == NULL) {
+        return WEIR_STATUS_NO_MEMORY;
+    }
+    *posted = (struct part_letter){
+        .letter = {.deliver = deliver}, .line = part->line, .fn = fn, .context = context};
+    atomic_fetch_add_explicit(&part->line->references, 1, memory_order_relaxed);
+    if (part->room == NULL || !mail_room_post(part->room, part->id, &posted->letter)) {
+        line_release(posted->line);
+        free(posted);
+        return WEIR_STATUS_CLOSED;
+    }
+    return WEIR_STATUS_OK;
 }

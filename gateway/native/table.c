@@ -240,7 +240,7 @@ static uint64_t host_now_ms(const struct weir_worker *worker)
 }
 
 static struct weir_timer *host_timer_start(struct weir_worker *worker, uint64_t delay_ms,
-                                           int repeats, weir_timer_fn fn, void *context)
+                                           int repeats, weir_task_fn fn, void *context)
 {
     return part_timer_start(worker, delay_ms, repeats != 0, fn, context);
 }
@@ -295,6 +295,7 @@ const struct weir_host *native_table(void)
         .worker_now_ms = host_now_ms,
         .timer_start = host_timer_start,
         .timer_cancel = part_timer_cancel,
+        .worker_post = part_post,
     };
     return &table;
 }

@@ -16,7 +16,7 @@ let folder; // of shared objects
 
 // Builds NAME.so as docs/native-plugins.md says; `-z defs` refuses what would need a symbol of the gateway.
 function build(name, source) {
-  const flags = ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-shared', '-fPIC', '-O1', '-Wl,-z,defs'];
+  const flags = ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-shared', '-fPIC', '-pthread', '-O1', '-Wl,-z,defs'];
   const out = path.join(folder, `${name}.so`);
   execFileSync('cc', [...flags, '-I', path.join(root, 'gateway/include'), '-o', out, source]);
   return out;
@@ -25,7 +25,7 @@ function build(name, source) {
 before(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-native-'));
   build('echo_native', path.join(root, 'plugins/echo_native.c'));
-  for (const name of ['marker', 'everything', 'pieces']) {
+  for (const name of ['marker', 'everything', 'pieces', 'threads']) {
     build(name, path.join(__dirname, 'native', `${name}.c`));
   }
 });
@@ -271,6 +271,27 @@ test('each worker starts the plugin once', async (t) => {
   const weir = await gateway(t, '{native: everything}', { workers: 3 });
   await weir.waitForLog(/serving with 3/);
   assert.deepEqual(lines(weir.log, /everything: (on worker .*)/g).sort(), [0, 1, 2].map((id) => `on worker ${id} of 3`));
+});
+
+test('a thread of the plugin hands over to the worker, and holds up nobody else', async (t) => {
+  const weir = await gateway(t, '{native: threads}', { workers: 2 });
+  const clients = await Promise.all(Array.from({ length: 8 }, () => connect(weir.ws())));
+  const other = await connect(weir.ws());
+  await Promise.all(clients.map((client) => client.send('work')));
+  await other.send('');
+  assert.equal((await other.next()).text, '');
+  for (const client of clients) {
+    assert.equal((await client.next()).text, 'done');
+    await client.send('again');
+  }
+  const [gone, ...rest] = clients;
+  gone.socket.terminate();
+  for (const client of rest) {
+    assert.equal((await client.next()).text, 'done');
+  }
+  await weir.waitForLog(/threads: for nobody/);
+  await weir.stop();
+  assert.deepEqual(lines(weir.log, /threads: (.*)/g), ['for nobody', 'all came back', 'all came back']);
 });
 
 test('pieces go through without being put together', async (t) => {

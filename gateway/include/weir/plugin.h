@@ -16,7 +16,7 @@
  * Threads: load runs on the control thread, before anything is served; unload on whichever thread
  * was the last to need the plugin. Everything else runs on one worker: a request or session never
  * changes worker, so a plugin's worker part needs no locks. Host functions are for the thread of
- * the callback that they are called from; `log` is for any thread.
+ * the callback that they are called from; `log` and `worker_post` are for any thread.
  *
  * Ownership: what a callback is given is borrowed for that call, what a host function is given is
  * borrowed for that call too, and whoever needs bytes longer copies them. No side frees what the
@@ -212,7 +212,8 @@ enum {
 /* A length of a response's body that is not known beforehand. */
 #define WEIR_LENGTH_UNKNOWN UINT64_MAX
 
-typedef void (*weir_timer_fn)(void *context);
+/* What is called later, with what it was given for that. */
+typedef void (*weir_task_fn)(void *context);
 
 /* The host's functions: one table for the life of the process, the same for all plugins. Bytes that
  * come from a request are borrowed for its life; absent ones have size 0. */
@@ -342,10 +343,16 @@ struct weir_host {
      * `repeats`. NULL: no memory, or a repeated delay of 0. Timers that are left when worker_stop
      * returns are cancelled. */
     struct weir_timer *(*timer_start)(struct weir_worker *worker, uint64_t delay_ms, int repeats,
-                                      weir_timer_fn fn, void *context);
+                                      weir_task_fn fn, void *context);
     /* Also from within its own function. A timer that was to fire once is over when its function
      * returns: forget it there. NULL does nothing. */
     void (*timer_cancel)(struct weir_timer *timer);
+
+    /* Calls `fn` on this worker in its next turn: how a thread of the plugin's own hands something
+     * over. CLOSED: the worker is stopping; NO_MEMORY; both call nothing. What has not been called
+     * when worker_stop is called never will be, and nothing may be posted after worker_stop. Any
+     * thread. */
+    enum weir_status (*worker_post)(struct weir_worker *worker, weir_task_fn fn, void *context);
 };
 
 #if defined(__GNUC__)

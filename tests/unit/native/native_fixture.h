@@ -54,9 +54,10 @@ static void build(const char *name, const char *source)
     snprintf(text, sizeof text,
              "#include <stdio.h>\n#include <stdlib.h>\n#include <weir/plugin.h>\n%s\n", source);
     write_file("source.c", text);
-    snprintf(command, sizeof command,
-             "cc -shared -fPIC -I '%s/gateway/include' -o new.so source.c && mv new.so %s.so",
-             WEIR_SOURCE_DIR, name);
+    snprintf(
+        command, sizeof command,
+        "cc -shared -fPIC -pthread -I '%s/gateway/include' -o new.so source.c && mv new.so %s.so",
+        WEIR_SOURCE_DIR, name);
     assert_int_equal(system(command), 0);
 }
 

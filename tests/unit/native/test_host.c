@@ -1,8 +1,12 @@
 /* The life of a native plugin: its process part, its worker parts, their timers, and the end. */
 #include "native_fixture.h"
 
+#include <pthread.h>
+
 #include "native/host.h"
+#include "native/table.h"
 #include "net/loop.h"
+#include "net/mail_room.h"
 #include "session/worker_state.h"
 
 /* What the plugins of this file report, through the environment of the process. */
@@ -188,6 +192,88 @@ static void test_a_worker_part_that_does_not_start_says_why(void **state)
     native_host_ops()->unload(plugin);
 }
 
+/* Posts from a thread of its own, which worker_start begins and worker_stop awaits; on_open tells
+ * how many of the calls have come. */
+#define POSTING                                                                                    \
+    "#include <pthread.h>\n"                                                                       \
+    "static const struct weir_host *host;\n"                                                       \
+    "static int calls;\n"                                                                          \
+    "static pthread_t thread;\n"                                                                   \
+    "static void call(void *c) { if (c == &calls) calls++; }\n"                                    \
+    "static void *post(void *w)\n"                                                                 \
+    "{ for (int i = 0; i < 100; i++) (void)host->worker_post(w, call, &calls); return NULL; }\n"   \
+    "static enum weir_verdict on_open(void *self, struct weir_session *s, unsigned seat)\n"        \
+    "{ (void)self; (void)s; (void)seat; return (enum weir_verdict)calls; }\n"                      \
+    "static int start(void *p, struct weir_worker *w, void **self, char *e, size_t n)\n"           \
+    "{ (void)p; (void)self; (void)e; (void)n;\n"                                                   \
+    "  return pthread_create(&thread, NULL, post, w); }\n"                                         \
+    "static void stop(void *self) { (void)self; pthread_join(thread, NULL); }\n" HEAD              \
+    ".worker_start = start, .worker_stop = stop, .on_open = on_open};\n"                           \
+    "const struct weir_plugin_ops *weir_plugin(const struct weir_host *table)\n"                   \
+    "{ host = table; return &ops; }\n"
+
+/* A worker that can be written to; `turns` is how the test lets it live. */
+static void run_posting(const char *name, void (*turns)(struct running *r))
+{
+    char why[WHY_BYTES];
+    void *self;
+    struct running r = {.worker = {.loop = loop_new(), .id = 2, .count = 5}};
+    r.worker.mail_room = mail_room_new(5);
+    struct mailbox *mailbox = mailbox_new(r.worker.loop, &r.worker);
+    assert_non_null(r.worker.mail_room);
+    assert_non_null(mailbox);
+    mail_room_enter(r.worker.mail_room, 2, mailbox);
+    build(name, POSTING);
+    assert_int_equal(load(name, "{}", &r.plugin, why), 0);
+    assert_int_equal(native_host_ops()->worker_start(r.plugin, &r.worker, &r.part, why, sizeof why),
+                     0);
+    r.own = native_host_ops_of(r.part, &self);
+    turns(&r);
+    native_host_ops()->worker_stop(r.part);
+    native_host_ops()->unload(r.plugin);
+    mail_room_leave(r.worker.mail_room, 2);
+    mailbox_free(&mailbox); /* delivers what is still inside */
+    mail_room_free(&r.worker.mail_room);
+    loop_free(&r.worker.loop);
+}
+
+static void until_all_have_come(struct running *r)
+{
+    while (ticks(r) < 100) {
+        assert_true(loop_turn(r->worker.loop, true));
+    }
+    assert_int_equal(ticks(r), 100);
+}
+
+static void no_turn(struct running *r)
+{
+    assert_int_equal(ticks(r), 0);
+}
+
+static void test_threads_of_the_plugin_post_to_the_worker(void **state)
+{
+    (void)state;
+    run_posting("posts", until_all_have_come);
+}
+
+static void test_what_was_posted_to_a_worker_part_that_ended_is_dropped(void **state)
+{
+    (void)state;
+    run_posting("late", no_turn); /* a call would go to code that is unmapped */
+}
+
+static void test_the_table_has_no_holes(void **state)
+{
+    (void)state;
+    const struct weir_host *table = native_table();
+    assert_int_equal(table->struct_size, sizeof *table);
+    for (size_t at = offsetof(struct weir_host, log); at < sizeof *table; at += sizeof(void *)) {
+        void *function;
+        memcpy(&function, (const char *)table + at, sizeof function);
+        assert_non_null(function);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +283,9 @@ int main(void)
         cmocka_unit_test(test_a_timer_may_cancel_itself),
         cmocka_unit_test(test_a_timer_fires_once_unless_it_repeats),
         cmocka_unit_test(test_a_worker_part_that_does_not_start_says_why),
+        cmocka_unit_test(test_threads_of_the_plugin_post_to_the_worker),
+        cmocka_unit_test(test_what_was_posted_to_a_worker_part_that_ended_is_dropped),
+        cmocka_unit_test(test_the_table_has_no_holes),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

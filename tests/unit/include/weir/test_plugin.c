@@ -30,7 +30,7 @@ static const char ALONE[] = "#include <weir/plugin.h>\n"
                             "#include <weir/plugin.h>\n"
                             "int use(const struct weir_host *host);\n"
                             "int use(const struct weir_host *host)\n"
-                            "{ return WEIR_HAS(host, timer_cancel) && host->major == 1; }\n";
+                            "{ return WEIR_HAS(host, worker_post) && host->major == 1; }\n";
 
 static void test_c11_takes_the_header_alone(void **state)
 {
