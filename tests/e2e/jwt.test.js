@@ -4,6 +4,7 @@
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
+const { WebSocketServer } = require('ws');
 const { startWeir, runWeir } = require('./lib/weir');
 const { connect, refused } = require('./lib/client');
 
@@ -173,6 +174,36 @@ test('the route’s own subprotocols go before', async (t) => {
   assert.equal(client.protocol, 'chat.v2');
   await client.close(1000);
   await expectRefusal(weir, bearer(token), 401, null); // not a place that is looked at
+});
+
+test('behind the plugin a backend chooses the subprotocol, and its session ends with the token', async (t) => {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols: (offers) => offers.has('chat.v2') && 'chat.v2' });
+  await new Promise((resolve) => server.once('listening', resolve));
+  t.after(() => server.close());
+  const closed = new Promise((resolve) => {
+    server.on('connection', (socket) => {
+      socket.on('message', (data) => socket.send(String(data)));
+      socket.on('close', resolve);
+    });
+  });
+  const weir = await startWeir(t, ({ address }) => `
+workers: 1
+listen: [{address: "${address}"}]
+upstreams: {chat: {servers: ["127.0.0.1:${server.address().port}"]}}
+routes:
+  - path: /
+    websocket: on
+    plugins: [{jwt: secret, secret: ${SECRET}, leeway: 0, from: subprotocol}]
+    handler: {proxy: chat}
+`);
+  const token = makeToken(good({ exp: now() + 3 }), SECRET);
+  const client = await connect(weir.ws('/'), { protocols: [token, 'chat.v1', 'chat.v2'] });
+  assert.equal(client.protocol, 'chat.v2');
+  await client.send('hello');
+  assert.equal((await client.next()).text, 'hello');
+  assert.deepEqual(await client.closed, { code: 4001, reason: 'the token has expired' });
+  assert.equal(await closed, 4001);
+  await expectRefusal(weir, { protocols: ['chat.v2'] }, 401, null);
 });
 
 test('a session is closed when its token expires', async (t) => {
