@@ -31,7 +31,7 @@ struct api_http_wait {
     struct list_node node; /* in instance->http_waits */
     struct lua_runner *runner;
     struct http_call *call;
-    bool outlives; /* its session may end meanwhile */
+    bool outlives; /* its session may end meanwhile, and a stop waits for it */
 };
 
 /* --- waiting --- */
@@ -41,6 +41,9 @@ static void forget(struct api_http_wait *wait)
     struct lua_runner *runner = wait->runner;
     list_remove(&wait->node);
     runner->instance->http_count--;
+    if (wait->outlives) {
+        worker_let_go(runner->instance->worker);
+    }
     runner->http = NULL;
     http_call_cancel(&wait->call);
     free(wait);
@@ -65,10 +68,7 @@ void api_http_wake_cancel(struct lua_runner *runner)
 
 static void close_wait(struct api_http_wait *wait)
 {
-    struct lua_runner *runner = wait->runner;
-    bool is_unwinding =
-        runner->callback == CALLBACK_ON_CLOSE || runner->callback == CALLBACK_ON_DONE;
-    if (!wait->outlives && !is_unwinding && wait_wake_soon(runner)) {
+    if (!wait->outlives && wait_wake_soon(wait->runner)) {
         forget(wait);
     }
 }
@@ -318,8 +318,12 @@ static enum weir_err start(struct lua_runner *runner, const struct http_call_wis
     list_append(&instance->http_waits, &wait->node);
     instance->http_count++;
     wait->runner = runner;
-    wait->outlives = outlives;
     runner->http = wait;
+    wait->outlives =
+        outlives || runner->callback == CALLBACK_ON_CLOSE || runner->callback == CALLBACK_ON_DONE;
+    if (wait->outlives) {
+        worker_hold(instance->worker);
+    }
     return WEIR_OK;
 }
 

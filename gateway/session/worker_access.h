@@ -47,4 +47,9 @@ void worker_set_broker(struct weir_worker *worker, struct broker *broker,
 /* For HTTP requests of plugins: made when it is first asked for; NULL when memory is out. */
 struct http_client *worker_http_client(struct weir_worker *worker);
 
+/* Something is under way that a stop of the gateway waits for, as it waits for connections; and it
+ * is over. */
+void worker_hold(struct weir_worker *worker);
+void worker_let_go(struct weir_worker *worker);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "net/http_client.h"
 #include "session/connection.h"
 #include "session/worker_access.h"
@@ -115,4 +116,15 @@ struct http_client *worker_http_client(struct weir_worker *worker)
         worker->http_client = http_client_new(worker->loop);
     }
     return worker->http_client;
+}
+
+void worker_hold(struct weir_worker *worker)
+{
+    worker->holds++;
+}
+
+void worker_let_go(struct weir_worker *worker)
+{
+    WEIR_CHECK(worker->holds > 0);
+    worker->holds--;
 }

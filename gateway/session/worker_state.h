@@ -62,6 +62,7 @@ struct weir_worker {
     struct http_client *http_client;   /* NULL until it is asked for */
     struct broker *broker;             /* what pubsub/ keeps here, */
     void (*session_ended)(struct broker *broker, uint32_t tag); /* and how it hears of ends */
+    size_t holds;                                               /* by worker_hold */
     void *owner;                                                /* for worker/ */
 };
 

@@ -109,10 +109,11 @@ static void watch_crowd(struct worker *worker)
     }
 }
 
-/* Clients may have gone while their backends are still being told why. */
+/* Clients may have gone while their backends are still being told why, by the proxy or by plugins.
+ */
 static bool is_quiet(const struct worker *worker)
 {
-    return worker->state.connection_count == 0 &&
+    return worker->state.connection_count == 0 && worker->state.holds == 0 &&
            upstream_worker_busy(worker->state.upstreams) == 0;
 }
 

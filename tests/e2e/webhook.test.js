@@ -320,6 +320,26 @@ test('sessions share what max_http_requests allows, and each is served', async (
   assert.ok(service.mostAtOnce <= 3, `${service.mostAtOnce} at once`);
 });
 
+test('a stop of the gateway waits until the backend has heard of each end', async (t) => {
+  const service = await startService(t, async ({ json: { event } }) => {
+    await new Promise((resolve) => setTimeout(resolve, event === 'close' ? 200 : 0));
+    return nothing;
+  });
+  const weir = await gateway(t, { url: service.url });
+  const clients = await Promise.all([...Array(10).keys()].map(() => connect(weir.ws())));
+  await waitFor(() => service.asked.length === 10);
+  await weir.stop();
+  for (const client of clients) {
+    assert.equal((await client.closed).code, 1001);
+  }
+  const told = events(service).slice(10);
+  assert.deepEqual(
+    told.map(({ event, code }) => [event, code]),
+    Array(10).fill(['close', 1001]),
+  );
+  assert.ok(service.asked.every(({ aborted }) => !aborted));
+});
+
 test('openings and closings are not told where that is not wanted', async (t) => {
   const service = await startService(t, ({ json: event }) => json({ send: [event.data] }));
   const weir = await gateway(t, { url: service.url, open: false, close: false });

@@ -63,6 +63,7 @@ static void test_asks_with_defaults(void **state)
     struct weir_session *session = fake_session();
     assert_int_equal(fake_message(&plugin, session, "x"), WEIR_WAIT);
     assert_string_equal(fake_calls[0].wished, " http://a/||10000 1048576 1 ");
+    assert_int_equal(fake_holds, 0);
     fake_end(&plugin, session, 1000, "");
     fake_unload(&plugin);
 }
@@ -181,9 +182,11 @@ static void test_a_request_outlives_its_session_where_it_is_told_to(void **state
                   " on_open = function(conn) conn:send(tostring(told)) end}");
     struct weir_session *session = fake_session();
     assert_int_equal(fake_message(&plugin, session, "x"), WEIR_WAIT);
+    assert_int_equal(fake_holds, 1); /* a stop waits for it */
     fake_end(&plugin, session, 1006, "");
     assert_int_equal(fake_cancelled, 0);
     fake_answer(0, 200, "");
+    assert_int_equal(fake_holds, 0);
     struct weir_session *later = fake_session();
     assert_int_equal(fake_ops()->on_open(plugin.self, later, 0), WEIR_NEXT);
     assert_string_equal(later->sent[0].data, "true");
@@ -207,8 +210,10 @@ static void test_on_close_may_ask(void **state)
     assert_int_equal(fake_ops()->on_open(plugin.self, later, 0), WEIR_NEXT);
     assert_string_equal(later->sent[0].data, "heard");
     fake_end(&plugin, later, 1000, ""); /* asks again, and is dropped with the plugin */
+    assert_int_equal(fake_holds, 1);
     fake_unload(&plugin);
     assert_int_equal(fake_cancelled, 1);
+    assert_int_equal(fake_holds, 0);
 }
 
 static void test_a_request_of_http_waits_and_ends_alike(void **state)
