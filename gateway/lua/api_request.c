@@ -239,6 +239,10 @@ static int request_accept_method(lua_State *L)
     if (req->request == NULL) {
         return push_failure(L, "closed");
     }
+    const struct lua_runner *runner = instance_of(L)->running;
+    if (runner == NULL || runner->callback != CALLBACK_ON_REQUEST || runner->req != req) {
+        return luaL_error(L, "req:accept is for on_request and its own req");
+    }
     if (req->is_replied || !request_wants_session(req->request)) {
         return luaL_error(L, req->is_replied ? "the request has been answered already"
                                              : "the request does not ask for WebSocket");

@@ -178,6 +178,23 @@ static void test_accept_is_for_requests_that_ask_for_websocket(void **state)
     fake_unload(&plugin);
 }
 
+static void test_accept_is_for_on_request(void **state)
+{
+    (void)state;
+    struct fake_loaded plugin =
+        fake_load("return {on_message = function(conn)\n"
+                  "    local ok, words = pcall(conn.request.accept, conn.request)\n"
+                  "    assert(not ok and words:find('for on_request'))\n"
+                  "    assert(conn.request:body() == '')\n"
+                  "    conn:send('done')\n"
+                  "end}");
+    struct weir_session *session = fake_session();
+    assert_int_equal(fake_message(&plugin, session, "x"), WEIR_NEXT);
+    assert_string_equal(session->sent[0].data, "done");
+    fake_end(&plugin, session, 1000, "");
+    fake_unload(&plugin);
+}
+
 static void test_header_values_lists_what_headers_joins(void **state)
 {
     (void)state;
@@ -207,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_the_end_of_the_client_or_the_plugin_ends_the_wait),
         cmocka_unit_test(test_accept_says_what_the_answer_has),
         cmocka_unit_test(test_accept_is_for_requests_that_ask_for_websocket),
+        cmocka_unit_test(test_accept_is_for_on_request),
         cmocka_unit_test(test_header_values_lists_what_headers_joins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
