@@ -7,6 +7,7 @@
 --       timeout = {type = "number", default = 5, min = 0.001, max = 3600, unit = "seconds"},
 --       mode    = {one_of = {"deny", "allow"}, default = "deny"},
 --       verify  = {type = "boolean", default = true},
+--       words   = {type = "strings"},                          -- a list
 --       headers = {type = "names", default = {"cookie"}},      -- a list of header names
 --       extra   = {type = "fields", default = {}},              -- a mapping of header names to values
 --   })
@@ -49,6 +50,16 @@ end
 function check.boolean(key, _, value)
     if type(value) ~= "boolean" then
         fail(key, "true or false", value)
+    end
+    return value
+end
+
+function check.strings(key, _, value)
+    if type(value) ~= "table" or (next(value) ~= nil and #value == 0) then
+        fail(key, "a list of strings", value)
+    end
+    for i, text in ipairs(value) do
+        check.string(key .. "[" .. i - 1 .. "]", {}, text)
     end
     return value
 end
