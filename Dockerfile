@@ -8,6 +8,7 @@ RUN bash scripts/deps.sh build
 COPY CMakeLists.txt CMakePresets.json ./
 COPY cmake cmake
 COPY gateway gateway
+COPY plugins plugins
 RUN cmake --preset release -G Ninja && cmake --build --preset release && strip build/release/weir
 
 FROM debian:bookworm-slim
@@ -22,6 +23,9 @@ COPY conf conf
 COPY plugins plugins
 COPY www www
 COPY --from=build /src/build/release/weir /usr/local/bin/weir
+# For conf/native.yaml: the native plugins among plugins/, built.
+COPY --from=build /src/build/release/plugins /usr/local/lib/weir/plugins
+ENV WEIR_NATIVE_PLUGINS=/usr/local/lib/weir/plugins
 # By number, so that an orchestrator can see that it is not root.
 USER 10001:10001
 EXPOSE 5000
