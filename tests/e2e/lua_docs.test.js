@@ -2,7 +2,7 @@
 //
 // An example that returns a table is a file; one that defines callbacks of `plugin` gets its table around it; anything
 // else is the body of a function with `conn`, `data`, `kind` and `req` at hand, which runs where these are there. A line
-// that ends with `--> VALUE` says what its expression, or the local that it sets, must be.
+// that ends with `--> VALUE` says what the local that it sets must be.
 'use strict';
 
 const { test } = require('node:test');
@@ -24,11 +24,7 @@ const examples = [...page.matchAll(/^```lua\n(.*?)^```$/gms)].map((match) => ({
 const unheard = ['on_drain'];
 
 function withChecks(text) {
-  return text.replace(/^( *)(?:local (\w+) *= *)?(.*?) +--> (.*)$/gm, (_, indent, name, expression, wanted) =>
-    name === undefined
-      ? `${indent}check(${expression}, ${wanted})`
-      : `${indent}local ${name} = ${expression} check(${name}, ${wanted})`,
-  );
+  return text.replace(/^( *local (\w+) *= *.*?) +--> (.*)$/gm, (_, set, name, wanted) => `${set} check(${name}, ${wanted})`);
 }
 
 // The callbacks that an example defines, by name.
@@ -117,6 +113,13 @@ async function use(weir, { name }) {
   const answer = await fetch(weir.http(`/${name}?room=one`), { method: 'POST', body: 'a body', headers });
   await answer.text();
 }
+
+test('every function has an example, its own or the next one', () => {
+  const sections = page.split(/^(?=##+ )/m);
+  const bare = sections.filter((text) => /^### `/.test(text) && !text.includes('```lua')).map((text) => text.split('\n')[0]);
+  const shared = sections.filter((text, i) => bare.includes(text.split('\n')[0]) && /^### `/.test(sections[i + 1] || ''));
+  assert.deepEqual(shared.map((text) => text.split('\n')[0]), bare, 'the last of a group has no example');
+});
 
 test('there are examples of every kind, and each has its callbacks found', () => {
   assert.ok(plugins.length >= 20, `only ${plugins.length} examples`);
