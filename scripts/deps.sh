@@ -22,7 +22,8 @@ test_packages=(
     nodejs=node npm=npm openssl=openssl curl=curl redis-server=redis-server nginx-light=nginx
 )
 
-runtime_packages=(libevent-2.1-7 libyaml-0-2 liblua5.4-0 lua-cjson libssl3 zlib1g libjansson4 libcurl4)
+runtime_packages=(libevent-2.1-7 libyaml-0-2 liblua5.4-0 lua-cjson libssl3 zlib1g libjansson4 libcurl4
+    ca-certificates)
 
 # Ubuntu has Chromium only as a snap; there the page tests run when some Chromium is installed already.
 if grep -qs '^ID=debian' /etc/os-release; then
