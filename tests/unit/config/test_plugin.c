@@ -139,6 +139,33 @@ static void test_missing_plugins_name_the_nearest_file(void **state)
         "is empty\n");
 }
 
+static void test_limits_of_a_plugin_go_before_those_of_all(void **state)
+{
+    (void)state;
+    struct config *c = load_good(
+        LISTEN "routes:\n"
+               "  - path: /\n"
+               "    plugins: [echo, {lua: echo, cpu_limit: 5ms, max_parked: 0, trusted: on}]\n"
+               "    handler: {lua: echo, memory_limit: 2MiB, max_timers: 9, max_http_requests: 1}\n"
+               "lua: {cpu_limit: 7ms, max_timers: 8}\n");
+    const struct config_route *r = &c->routes[0];
+    const struct config_lua *all = &c->lua;
+    assert_int_equal(all->max_parked, 10000);
+    assert_memory_equal(&r->plugins[0].lua, all, sizeof *all);
+    assert_false(r->plugins[0].trusted);
+    assert_int_equal(r->plugins[1].lua.cpu_limit_ms, 5);
+    assert_int_equal(r->plugins[1].lua.max_parked, 0);
+    assert_int_equal(r->plugins[1].lua.max_timers, 8);
+    assert_true(r->plugins[1].trusted);
+    assert_string_equal(r->plugins[1].settings_json, "{}"); /* they are not the plugin's business */
+    assert_int_equal(r->handler.lua.cpu_limit_ms, 7);
+    assert_int_equal(r->handler.lua.memory_limit, 2 << 20);
+    assert_int_equal(r->handler.lua.max_timers, 9);
+    assert_int_equal(r->handler.lua.max_http_requests, 1);
+    assert_false(r->handler.trusted);
+    config_release(&c);
+}
+
 static void test_native_plugins_are_shared_objects(void **state)
 {
     (void)state;
@@ -217,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_settings_have_the_types_of_the_core_schema),
         cmocka_unit_test(test_settings_refuse_what_json_cannot_say),
         cmocka_unit_test(test_missing_plugins_name_the_nearest_file),
+        cmocka_unit_test(test_limits_of_a_plugin_go_before_those_of_all),
         cmocka_unit_test(test_native_plugins_are_shared_objects),
         cmocka_unit_test(test_refuses_what_is_no_form),
         cmocka_unit_test(test_refuses_handlers_in_the_chain),
