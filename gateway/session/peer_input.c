@@ -9,6 +9,7 @@
 #include "proto/utf8.h"
 #include "proto/ws_close.h"
 #include "session/output.h"
+#include "session/session_count.h"
 #include "session/session_internal.h"
 
 enum {

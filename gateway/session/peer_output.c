@@ -5,6 +5,7 @@
 #include "proto/ws_close.h"
 #include "proto/ws_frame.h"
 #include "session/output.h"
+#include "session/session_count.h"
 #include "session/session_internal.h"
 
 enum {

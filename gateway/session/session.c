@@ -35,24 +35,6 @@ struct weir_session *session_new(struct weir_request *request, struct compressio
     return session;
 }
 
-void session_count_in(struct weir_session *session, unsigned messages, size_t bytes)
-{
-    struct traffic *traffic = session->connection->worker->traffic;
-    session->messages_in += messages;
-    session->request->bytes_in += bytes;
-    traffic_add(traffic, TRAFFIC_MESSAGES_IN, messages);
-    traffic_add(traffic, TRAFFIC_BYTES_IN, bytes);
-}
-
-void session_count_out(struct weir_session *session, unsigned messages, size_t bytes)
-{
-    struct traffic *traffic = session->connection->worker->traffic;
-    session->messages_out += messages;
-    session->request->bytes_out += bytes;
-    traffic_add(traffic, TRAFFIC_MESSAGES_OUT, messages);
-    traffic_add(traffic, TRAFFIC_BYTES_OUT, bytes);
-}
-
 void session_keep_reason(struct weir_session *session, struct span reason)
 {
     if (reason.size > 0) {

@@ -57,11 +57,6 @@ void session_opened(struct weir_session *session);
 /* The client has caught up. */
 void session_drained(struct weir_session *session);
 
-/* Count what came from the client, and what goes to it: `messages` (0 or 1) and bytes of payload.
- */
-void session_count_in(struct weir_session *session, unsigned messages, size_t bytes);
-void session_count_out(struct weir_session *session, unsigned messages, size_t bytes);
-
 /* Walks a message inwards from `seat`. */
 void session_deliver(struct weir_session *session, unsigned seat,
                      const struct weir_message *message);
