@@ -16,6 +16,7 @@ enum traffic_count {
     TRAFFIC_MESSAGES_OUT,
     TRAFFIC_BYTES_IN, /* payload of messages */
     TRAFFIC_BYTES_OUT,
+    TRAFFIC_MESSAGES_MISSED, /* published, but the client was too far behind */
     TRAFFIC_COUNTS
 };
 

@@ -59,6 +59,10 @@ static const struct own_metric own_metrics[] = {
      TRAFFIC_BYTES_IN, TRAFFIC_COUNTS},
     {"weir_message_bytes_total", NULL, NULL, "{direction=\"out\"}", TRAFFIC_BYTES_OUT,
      TRAFFIC_COUNTS},
+    {"weir_published_missed_total",
+     "Messages that sessions did not get, since their clients were too far behind, of those that "
+     "were published to topics.",
+     "counter", "", TRAFFIC_MESSAGES_MISSED, TRAFFIC_COUNTS},
 };
 
 static struct metrics *metrics_of(void *self)

@@ -34,7 +34,6 @@ struct broker {
     uint32_t used;   /* numbers below it have been given out, */
     uint32_t unused; /* but these are free again */
     bool is_delivering;
-    uint64_t missed;
 };
 
 /* --- subscribers --- */
@@ -215,9 +214,10 @@ static void send_to(struct broker *broker, const struct subscription *subscripti
                     const struct weir_session *except, const struct published *published)
 {
     struct weir_session *session = broker->subscribers[subscription->subscriber].session;
-    if (session != except && session_send_framed(session, subscription->seat, &published->message,
-                                                 published->head) == WEIR_ELIMIT) {
-        broker->missed++;
+    if (session != except) {
+        enum weir_err err =
+            session_send_framed(session, subscription->seat, &published->message, published->head);
+        (void)err; /* who has missed it is counted there */
     }
 }
 
@@ -282,11 +282,6 @@ size_t broker_subscribers(struct weir_worker *worker, struct span topic)
     const struct broker *broker = worker_broker(worker);
     const struct topic *found = topics_find(&broker->topics, bus_hash(broker->bus, topic), topic);
     return found != NULL ? found->count : 0;
-}
-
-uint64_t broker_missed(struct weir_worker *worker)
-{
-    return worker_broker(worker)->missed;
 }
 
 /* --- the worker's beginning and end --- */

@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include <weir/plugin.h>
 
@@ -50,9 +49,6 @@ WEIR_MUST enum weir_err broker_publish(struct weir_worker *worker, struct weir_s
 
 /* How many sessions of this worker have subscribed. */
 size_t broker_subscribers(struct weir_worker *worker, struct span topic);
-
-/* How many messages subscribers of this worker have missed. */
-uint64_t broker_missed(struct weir_worker *worker);
 
 /* What another worker has published has arrived. For the bus. */
 void broker_received(struct weir_worker *worker, const struct published *published);

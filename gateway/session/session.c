@@ -177,6 +177,7 @@ enum weir_err session_send_framed(struct weir_session *session, unsigned seat,
         return WEIR_ECLOSED;
     }
     if (session->sends_pieces || is_full(session)) {
+        traffic_add(session->connection->worker->traffic, TRAFFIC_MESSAGES_MISSED, 1);
         return WEIR_ELIMIT;
     }
     if (!walk_out(session, seat, message)) {

@@ -46,6 +46,7 @@ routes:
   - {path: /upper, websocket: {}, plugins: [{lua: upper}], handler: {lua: topics}}
   - {path: /deflate, websocket: {compression: on}, handler: {lua: topics}}
   - {path: /flood, websocket: {keep_alive_interval: 0s, max_queue_size: 256KiB, write_timeout: 60s}, handler: {lua: flood}}
+  - {path: /metrics, handler: {metrics: prometheus}}
   - {path: /rooms/ws, websocket: {}, handler: {lua: chat, config: {max_people: 3, max_text: 10}}}
 `;
 
@@ -211,6 +212,9 @@ test('who does not read misses messages, and holds up neither the others nor the
     await new Promise(setImmediate);
   }
   assert.ok(heard < count, `it heard all ${heard}`);
+  const metrics = await (await fetch(weir.http('/metrics'))).text();
+  const missed = Number(metrics.match(/^weir_published_missed_total (\d+)$/m)[1]);
+  assert.ok(missed >= count - heard, `${missed} missed, ${heard} heard`);
   assert.ok(settled < 300 * 1024 * 1024, `${settled} bytes resident`);
 });
 
