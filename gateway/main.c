@@ -4,10 +4,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buffer.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "tool/script.h"
 #include "worker/registry.h"
 #include "worker/server.h"
 
@@ -22,6 +24,8 @@ static const char usage[] =
     "       weir -h | --help        print this\n"
     "       weir --reference        print the reference of all configuration keys (Markdown)\n"
     "       weir --schema           print a JSON Schema of the configuration\n"
+    "       weir lua [--config JSON] [--shared NAME] FILE [ARGS]\n"
+    "                               run a Lua script with the API of plugins\n"
     "\n"
     "Signals: SIGTERM and SIGINT stop gracefully, a second one at once.\n"
     "Exit status: 0 done, 1 could not serve, 2 wrong arguments or configuration.\n";
@@ -134,6 +138,9 @@ int main(int argc, char **argv)
 {
     const char *file = "conf/weir.yaml";
     log_start();
+    if (argc > 1 && strcmp(argv[1], "lua") == 0) {
+        return script_main(argc - 1, argv + 1);
+    }
     switch (parse_arguments(argc, argv, &file)) {
     case ACTION_SERVE:
         return serve(file, false);

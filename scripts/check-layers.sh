@@ -24,7 +24,8 @@ lua:      base crypto session pubsub upstream net/loop.h net/http_client.h
 native:   base session pubsub net/loop.h net/mail_room.h weir
 worker:   base proto config net upstream pubsub session handlers lua native weir
 admin:    base config session worker
-main.c:   base config worker admin
+tool:     base config net pubsub session upstream lua worker
+main.c:   base config worker admin tool
 '
 
 # header (a pattern): the places, as patterns of paths under gateway/, that alone may include it.

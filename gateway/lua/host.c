@@ -314,3 +314,15 @@ const struct weir_plugin_ops *lua_host_ops_of(const void *self)
     }
     return reads ? lua_host_ops() : &sender;
 }
+
+bool lua_host_is_idle(const void *self)
+{
+    const struct lua_instance *instance = self;
+    return instance->timer_count == 0 && instance->parked_count == 0 && instance->http_count == 0;
+}
+
+uint64_t lua_host_failures(const void *self)
+{
+    const struct lua_instance *instance = self;
+    return instance->failures;
+}

@@ -41,4 +41,9 @@ const struct weir_plugin_ops *lua_host_ops(void);
  * static storage. Any thread. */
 const struct weir_plugin_ops *lua_host_ops_of(const void *self);
 
+/* For who runs a plugin without serving: whether none of its callbacks waits and none of its timers
+ * may fire, and how many callbacks have failed. `self` as above. The worker's thread. */
+bool lua_host_is_idle(const void *self);
+uint64_t lua_host_failures(const void *self);
+
 #endif

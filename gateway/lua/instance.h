@@ -102,6 +102,7 @@ struct lua_instance {
     size_t timer_count;
     struct list_node http_waits; /* struct api_http_wait */
     size_t http_count;
+    uint64_t failures;                  /* of callbacks */
     size_t parked_count;                /* that wait, and those of weir.spawn that have not ended */
     enum lua_limit limit_hit;           /* by the code that runs; told when it ends */
     bool is_out_of_memory;              /* the allocator has refused what would pass the limit */

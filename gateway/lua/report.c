@@ -169,6 +169,7 @@ void report_failure(struct lua_runner *runner, enum lua_limit limit)
 {
     struct lua_instance *instance = runner->instance;
     uint64_t left_out = 0;
+    instance->failures++;
     if (limit != LUA_LIMIT_NONE && !limits_reached(instance->plugin->watch, limit, &left_out)) {
         return;
     }

@@ -209,8 +209,12 @@ test('the page on Lua has every callback, method and field of the code, and no o
 });
 
 test('the man page has the options of the program', () => {
-  const options = [...read('gateway/main.c').matchAll(/^ +\{"(\w+)", \w+_argument/gm)].map((match) => match[1]);
-  assert.ok(options.length >= 6);
+  const own = [...read('gateway/main.c').matchAll(/^ +\{"(\w+)", \w+_argument/gm)].map((match) => match[1]);
+  assert.ok(own.length >= 6);
+  const commands = sources.filter((name) => name.startsWith('gateway/tool/')).map(read).join('\n');
+  const ofCommands = [...commands.matchAll(/strcmp\([^,]*, "--(\w+)"\)/g)].map((match) => match[1]);
+  assert.ok(ofCommands.length >= 2);
+  const options = [...new Set([...own, ...ofCommands])];
   const page = read('docs/weir.8').replace(/\\-/g, '-').replace(/\\f[BR]/g, ' ');
   const told = [...new Set(page.match(/(?<![\w-])--[a-z]+/g))].map((option) => option.slice(2));
   assert.deepEqual(told.sort(), options.sort());
