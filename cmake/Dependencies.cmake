@@ -27,6 +27,7 @@ weir_need(openssl libssl-dev)
 weir_need(zlib zlib1g-dev)
 weir_need(jansson libjansson-dev)
 weir_need(libcurl libcurl4-openssl-dev)
+weir_need(libcrypt libcrypt-dev)
 
 if(weir_missing)
     message(FATAL_ERROR "Install what is missing with: apt-get install${weir_missing}")

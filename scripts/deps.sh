@@ -13,7 +13,7 @@ set -euo pipefail
 build_packages=(
     gcc=gcc libc6-dev cmake=cmake ninja-build=ninja make=make pkg-config=pkg-config
     libevent-dev libyaml-dev liblua5.4-dev libssl-dev zlib1g-dev libjansson-dev lua-cjson
-    libcurl4-openssl-dev
+    libcurl4-openssl-dev libcrypt-dev
 )
 
 test_packages=(
@@ -23,7 +23,7 @@ test_packages=(
 )
 
 runtime_packages=(libevent-2.1-7 libyaml-0-2 liblua5.4-0 lua-cjson libssl3 zlib1g libjansson4 libcurl4
-    ca-certificates)
+    libcrypt1 ca-certificates)
 
 # Ubuntu has Chromium only as a snap; there the page tests run when some Chromium is installed already.
 if grep -qs '^ID=debian' /etc/os-release; then

@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "crypto/crypto.h"
+#include "crypto/password.h"
 
 enum {
     RANDOM_MOST = 65536 /* bytes of one call */
@@ -147,6 +148,26 @@ static int equal(lua_State *L)
     return 1;
 }
 
+static int check_password(lua_State *L)
+{
+    struct span password = check_bytes(L, 1, "password");
+    struct span hash = check_bytes(L, 2, "hash");
+    bool matches = false;
+    bool has_nul = strlen((const char *)hash.data) != hash.size;
+    enum weir_err err =
+        has_nul ? WEIR_EINVAL : password_check(password, (const char *)hash.data, &matches);
+    if (err == WEIR_ENOMEM) {
+        return luaL_error(L, "not enough memory");
+    }
+    if (err != WEIR_OK) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "not a password hash");
+        return 2;
+    }
+    lua_pushboolean(L, matches);
+    return 1;
+}
+
 static int hex(lua_State *L)
 {
     static const char digits[] = "0123456789abcdef";
@@ -175,6 +196,7 @@ void api_crypto_open(lua_State *L)
                                          {"base64url_decode", base64url_decode},
                                          {"random", random_bytes},
                                          {"equal", equal},
+                                         {"check_password", check_password},
                                          {"hex", hex},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);

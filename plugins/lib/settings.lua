@@ -54,6 +54,11 @@ function check.boolean(key, _, value)
     return value
 end
 
+-- For what the plugin checks itself.
+function check.any(_, _, value)
+    return value
+end
+
 function check.strings(key, _, value)
     if type(value) ~= "table" or (next(value) ~= nil and #value == 0) then
         fail(key, "a list of strings", value)

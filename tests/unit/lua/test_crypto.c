@@ -78,6 +78,20 @@ static void test_random_takes_1_to_65536(void **state)
          "return {}");
 }
 
+static void test_passwords_are_checked_against_hashes(void **state)
+{
+    (void)state;
+    runs("local check = weir.crypto.check_password\n"
+         "local hash = '$2b$04$W1n2ln.TSYVpBsVJeMFkv.PkY0rbeZY/KzMLpIb7BD45NEa3aiUpe'\n"
+         "assert(check('correct horse', hash) == true and check('correct horsf', hash) == false)\n"
+         "assert(check('correct horse\\0', hash) == false)\n"
+         "for _, wrong in ipairs({'', 'correct horse', hash .. '\\0', '\\0' .. hash}) do\n"
+         "    local matches, why = check('correct horse', wrong)\n"
+         "    assert(matches == nil and why == 'not a password hash')\n"
+         "end\n"
+         "return {}");
+}
+
 static void test_equal_compares_bytes(void **state)
 {
     (void)state;
@@ -116,6 +130,7 @@ int main(void)
         cmocka_unit_test(test_base64_comes_back),
         cmocka_unit_test(test_what_is_no_base64_is_nil_and_a_reason),
         cmocka_unit_test(test_random_takes_1_to_65536),
+        cmocka_unit_test(test_passwords_are_checked_against_hashes),
         cmocka_unit_test(test_equal_compares_bytes),
         cmocka_unit_test(test_wrong_arguments_throw_and_say_which),
     };
