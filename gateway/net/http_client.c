@@ -15,7 +15,7 @@
 #include "net/http_client_internal.h"
 
 enum {
-    KEPT_CONNECTIONS = 64
+    KEPT_CONNECTIONS = 256 /* idle ones of a worker; beyond that the oldest go */
 };
 
 struct http_client {
