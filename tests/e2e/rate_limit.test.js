@@ -66,6 +66,21 @@ test('an address has so many sessions at a time, on all workers together', async
   }
 });
 
+test('of many that come at once no more get in than may, and all can come again when they have gone', async (t) => {
+  const weir = await start(t, '{connections: 5}');
+  for (let round = 0; round < 3; round++) {
+    const tries = await Promise.all(Array.from({ length: 25 }, () => connect(weir.ws()).catch(() => null)));
+    const clients = tries.filter((client) => client);
+    assert.ok(clients.length <= 5 && clients.length > 0, `${clients.length} sessions`);
+    while (clients.length < 5) {
+      clients.push(await connect(weir.ws())); // who was refused for one that was refused itself
+    }
+    assert.equal((await refused(weir.ws())).status, 429);
+    await Promise.all(clients.map((client, i) => (i % 2 === 0 ? client.close() : client.terminate())));
+    await waitFor(async () => /^weir_sessions 0$/m.test(await (await fetch(weir.http('/metrics'))).text()), { what: 'no sessions' });
+  }
+});
+
 test('a network of IPv6 counts as one address', async (t) => {
   const weir = await start(t, '{connections: 2}');
   await connect(weir.ws(), from('2001:db8::1'));
