@@ -5,15 +5,12 @@ local config = settings.read(weir.config, {
     users = {type = "any"},
     file = {type = "string"},
     realm = {type = "string", default = "weir"},
-    user_header = {type = "string"},
+    user_header = {type = "name"},
     forward = {type = "boolean", default = true},
 })
 
 if config.realm:find('[%c"\\\128-\255]') then
     error("config.realm must be plain ASCII without quotes and backslashes", 0)
-end
-if config.user_header and not config.user_header:find("^[%w_-]+$") then
-    error(string.format("config.user_header must be a header's name, not %q", config.user_header), 0)
 end
 
 local hashes = {} -- by the user's name

@@ -1,60 +1,48 @@
 -- Cross-origin requests (the fetch standard): answers preflights, and says in every other answer which pages may read it.
 -- docs/cors.md has the settings.
-local settings = weir.config
+local settings = require("lib.settings")
+
+local config = settings.read(weir.config, {
+    origins = {type = "strings", required = true},
+    methods = {type = "strings", default = {"GET", "HEAD", "POST"}},
+    headers = {type = "strings", default = {}},
+    expose = {type = "strings", default = {}},
+    credentials = {type = "boolean", default = false},
+    max_age = {type = "integer", min = 0, max = 86400, unit = "seconds"},
+})
 
 local function fail(words)
-    error("cors: " .. words, 0)
+    error("config." .. words, 0)
 end
 
-local known = {
-    origins = "table", methods = "table", headers = "table", expose = "table",
-    credentials = "boolean", max_age = "number",
-}
-
-for name, value in pairs(settings) do
-    local kind = known[name]
-    if not kind then
-        fail("there is no setting `" .. name .. "`; there are `origins`, `methods`, `headers`, `expose`, `credentials`, `max_age`")
+-- Each item of a list has to fit a pattern.
+local function check_list(name, pattern, what)
+    for i, item in ipairs(config[name]) do
+        if not item:find(pattern) then fail(string.format("%s[%d] must be %s, not %q", name, i - 1, what, item)) end
     end
-    if type(value) ~= kind then
-        fail("`" .. name .. "` must be a " .. (kind == "table" and "list" or kind) .. ", not a " .. type(value))
-    end
-end
-
--- A list of words, each fitting `pattern`.
-local function read_list(name, otherwise, pattern, what)
-    local list = settings[name] or otherwise
-    if next(list) ~= nil and #list == 0 then fail("`" .. name .. "` must be a list") end
-    for _, item in ipairs(list) do
-        if type(item) ~= "string" or not item:find(pattern) then
-            fail("`" .. name .. "` has \"" .. tostring(item) .. "\", which is no " .. what)
-        end
-    end
-    return list
+    return config[name]
 end
 
 local TOKEN = "^[%w!#$%%&'*+.^_`|~-]+$"
-local origins = read_list("origins", {}, "^[^%s%c,]+$", "origin")
-local methods = read_list("methods", { "GET", "HEAD", "POST" }, TOKEN, "method")
-local headers = read_list("headers", {}, TOKEN, "header")
-local expose = read_list("expose", {}, TOKEN, "header")
-local max_age = math.tointeger(settings.max_age or 0)
+local origins = config.origins
+local methods = check_list("methods", TOKEN, "a method")
+local headers = check_list("headers", TOKEN, "a header's name")
+local expose = check_list("expose", TOKEN, "a header's name")
 
-if #origins == 0 then fail("`origins` must name the pages that are let in, or [\"*\"]") end
-if not max_age or max_age < 0 then fail("`max_age` must be a whole number of seconds") end
+if #origins == 0 then fail("origins must name the pages that are let in, or be [\"*\"]") end
 
 local any = false
 local exact = {} -- origins as they are compared
 local below = {} -- { scheme =, domain = } of https://*.example.com
 
-for _, origin in ipairs(origins) do
-    local scheme, host = origin:lower():match("^([%a][%w+.-]*://)([^/]+)$")
+for i, origin in ipairs(origins) do
+    local scheme, host = origin:lower():match("^(%a[%w+.-]*://)([^/%s%c,]+)$")
     if origin == "*" then
         any = true
     elseif origin == "null" then
         exact[origin] = true
     elseif not scheme or host:find("*", 2, true) or (host:find("^%*") and not host:find("^%*%.[^*]")) then
-        fail("`origins` has \"" .. origin .. "\"; write https://example.com, https://*.example.com, null or *")
+        fail(string.format("origins[%d] must be as https://example.com, https://*.example.com, null or *, not %q", i - 1, origin))
     elseif host:sub(1, 2) == "*." then
         below[#below + 1] = { scheme = scheme, domain = host:sub(2) }
     else
@@ -62,13 +50,13 @@ for _, origin in ipairs(origins) do
     end
 end
 
-if any and #origins > 1 then fail("`origins` has * beside others, which it makes needless") end
-if any and settings.credentials then
-    fail("`credentials` with `origins: [\"*\"]` would let every page act for its visitor; name the pages")
+if any and #origins > 1 then fail("origins has * beside others, which it makes needless") end
+if any and config.credentials then
+    fail("credentials with origins: [\"*\"] would let every page act for its visitor; name the pages")
 end
 for name, list in pairs({ methods = methods, headers = headers, expose = expose }) do
     for _, item in ipairs(list) do
-        if item == "*" and settings.credentials then fail("`" .. name .. "` cannot have * with `credentials`: browsers take it as a name") end
+        if item == "*" and config.credentials then fail(name .. " cannot have * with credentials: browsers take it as a name") end
     end
 end
 
@@ -98,7 +86,7 @@ local function mark(req, origin)
     req:remove_header("Access-Control-Expose-Headers")
     if not origin or not is_allowed(origin) then return end
     req:set_header("Access-Control-Allow-Origin", any and "*" or origin)
-    if settings.credentials then req:set_header("Access-Control-Allow-Credentials", "true") end
+    if config.credentials then req:set_header("Access-Control-Allow-Credentials", "true") end
     if expose_headers then req:set_header("Access-Control-Expose-Headers", expose_headers) end
 end
 
@@ -110,7 +98,7 @@ local function answer_preflight(req, origin)
     return req:reply(204, {
         ["access-control-allow-methods"] = allow_methods,
         ["access-control-allow-headers"] = allow_headers,
-        ["access-control-max-age"] = settings.max_age and max_age,
+        ["access-control-max-age"] = config.max_age,
     })
 end
 

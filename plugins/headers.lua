@@ -1,24 +1,18 @@
 -- Adds, sets and removes headers of requests, as whatever comes behind sees them, and of answers, whoever gives them.
 -- docs/headers.md has the settings.
-local settings = weir.config
+local settings = require("lib.settings")
 
--- What req:set_header and its kin refuse: these frame or route a message.
-local own = {}
-for name in ([[connection content-length date expect host keep-alive proxy-authenticate proxy-authorization
-               proxy-connection te trailer transfer-encoding upgrade]]):gmatch("%S+") do
-    own[name] = true
-end
+local config = settings.read(weir.config, {request = {type = "any", default = {}}, response = {type = "any", default = {}}})
 
 local function fail(place, words)
-    error("headers: `" .. place .. "` " .. words, 0)
+    error("config." .. place .. " " .. words, 0)
 end
 
 local function check_name(place, name)
     if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
         fail(place, "has \"" .. tostring(name) .. "\", which cannot be the name of a header")
     end
-    local plain = name:lower():gsub("_", "-")
-    if own[plain] or plain:find("^sec%-websocket%-") then
+    if settings.is_own(name) then
         fail(place, "has " .. name .. ", which is for Weir alone to write")
     end
 end
@@ -53,7 +47,7 @@ local function read_set(place, mapping)
     local fields = read_fields(place, mapping)
     for i = 2, #fields do
         if fields[i].name == fields[i - 1].name then
-            fail(place, "gives " .. fields[i].name .. " a list; `add` takes lists")
+            fail(place, "gives " .. fields[i].name .. " a list; add takes lists")
         end
     end
     return fields
@@ -70,19 +64,15 @@ end
 local readers = { add = read_fields, set = read_set, remove = read_names }
 
 local function read_direction(direction)
-    local given = settings[direction] or {}
+    local given = config[direction]
     local changes = { add = {}, set = {}, remove = {} }
-    if type(given) ~= "table" then fail(direction, "must be a mapping of `add`, `set` and `remove`") end
+    if type(given) ~= "table" then fail(direction, "must be a mapping of add, set and remove") end
     for word, value in pairs(given) do
         local place = direction .. "." .. tostring(word)
-        if not readers[word] then fail(place, "is not known; there are `add`, `set` and `remove`") end
+        if not readers[word] then fail(place, "is not known; there are add, remove, set") end
         changes[word] = readers[word](place, value)
     end
     return changes
-end
-
-for name in pairs(settings) do
-    if name ~= "request" and name ~= "response" then fail(tostring(name), "is not known; there are `request` and `response`") end
 end
 
 local request = read_direction("request")

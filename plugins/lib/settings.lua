@@ -8,6 +8,7 @@
 --       mode    = {one_of = {"deny", "allow"}, default = "deny"},
 --       verify  = {type = "boolean", default = true},
 --       words   = {type = "strings"},                          -- a list
+--       header  = {type = "name", default = "X-Id"},            -- one that the plugin sets
 --       headers = {type = "names", default = {"cookie"}},      -- a list of header names
 --       extra   = {type = "fields", default = {}},              -- a mapping of header names to values
 --   })
@@ -85,6 +86,30 @@ end
 function check.integer(key, rule, value)
     check_range(key, "a whole number", rule, value)
     return math.tointeger(value)
+end
+
+-- What frames or routes a message; req:set_header and its kin refuse these.
+local own = {}
+for name in ([[connection content-length date expect host keep-alive proxy-authenticate proxy-authorization
+               proxy-connection te trailer transfer-encoding upgrade]]):gmatch("%S+") do
+    own[name] = true
+end
+
+-- Whether a header is the gateway's own to write.
+function settings.is_own(name)
+    local plain = name:lower():gsub("_", "-")
+    return own[plain] == true or plain:find("^sec%-websocket%-") ~= nil
+end
+
+-- The name of one header, for a plugin to set.
+function check.name(key, _, value)
+    if not is_token(value) then
+        fail(key, "a header's name", value)
+    end
+    if settings.is_own(value) then
+        error(string.format("config.%s cannot be %s, which is for Weir alone to write", key, value), 0)
+    end
+    return value
 end
 
 -- In lower case, as they are compared in any case.

@@ -90,7 +90,7 @@ test('settings and files that are wrong are configuration errors', async () => {
   assert.match(await said({ users: { ada: '$apr1$a$b' } }), /no password hash/);
   assert.match(await said({ users: { 'a:b': bcrypt } }), /without a colon, not "a:b"/);
   assert.match(await said({ users, realm: 'a"b' }), /config.realm must be plain ASCII/);
-  assert.match(await said({ users, user_header: 'a b' }), /config.user_header must be a header's name/);
+  assert.match(await said({ users, user_header: 'a b' }), /config.user_header must be a header's name, not "a b"/);
   assert.match(await said({ file: 'users' }), /config.file needs `trusted: on`/);
   assert.match(await said({ file: 'nowhere' }, {}, ', trusted: on'), /config.file: nowhere: No such file/);
   assert.match(await file(`ada:${bcrypt}\nbob\n`), /users:2: a line must be NAME:HASH/);

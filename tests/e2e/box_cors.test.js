@@ -99,17 +99,18 @@ test('sessions pass: CORS does not bind them', async (t) => {
 
 test('settings that are wrong or unsafe are configuration errors', async () => {
   const said = (config) => complaint(`{lua: cors, config: ${config}}`);
-  assert.match(await complaint('cors'), /`origins` must name the pages that are let in/);
-  assert.match(await said('{origin: []}'), /there is no setting `origin`/);
-  assert.match(await said('{origins: "*"}'), /`origins` must be a list, not a string/);
+  assert.match(await complaint('cors'), /config.origins is missing/);
+  assert.match(await said('{origins: []}'), /must name the pages that are let in/);
+  assert.match(await said('{origin: []}'), /config.origin is not known/);
+  assert.match(await said('{origins: "*"}'), /config.origins must be a list of strings, not "*"/);
   assert.match(await said('{origins: ["*"], credentials: true}'), /would let every page act for its visitor/);
   assert.match(await said('{origins: ["*", "https://a.example"]}'), /beside others/);
   for (const origin of ['example.com', 'https://example.com/', 'https://a.*.com', 'https://*', '*.example.com', 'https://**.a']) {
-    assert.match(await said(`{origins: ["${origin}"]}`), /write https:\/\/example.com/, origin);
+    assert.match(await said(`{origins: ["${origin}"]}`), /must be as https:\/\/example.com/, origin);
   }
-  assert.match(await said('{origins: [null]}'), /which is no origin/);
-  assert.match(await said('{origins: ["https://a.example"], methods: ["GET, POST"]}'), /which is no method/);
-  assert.match(await said('{origins: ["https://a.example"], max_age: 1.5}'), /whole number of seconds/);
+  assert.match(await said('{origins: [null]}'), /config.origins\[0\] must be a string/);
+  assert.match(await said('{origins: ["https://a.example"], methods: ["GET, POST"]}'), /config.methods\[0\] must be a method, not "GET, POST"/);
+  assert.match(await said('{origins: ["https://a.example"], max_age: 1.5}'), /config.max_age must be a whole number of seconds from 0 to 86400/);
   assert.match(await said('{origins: ["https://a.example"], headers: ["*"], credentials: true}'), /cannot have \*/);
   assert.equal(await said('{origins: ["https://a.example:8443", "https://*.a.example", "null"]}'), '');
 });

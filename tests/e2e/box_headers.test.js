@@ -91,16 +91,16 @@ test('a refused upgrade is changed as well', async (t) => {
 
 test('settings that are wrong are configuration errors that name the place', async () => {
   const said = (config) => complaint(`{lua: headers, config: ${config}}`);
-  assert.match(await said('{respnse: {}}'), /`respnse` is not known; there are `request` and `response`/);
-  assert.match(await said('{request: {put: {}}}'), /`request.put` is not known/);
-  assert.match(await said('{request: {set: [X-A]}}'), /`request.set` must be a mapping/);
-  assert.match(await said('{request: {set: {"a b": c}}}'), /`request.set` has "a b", which cannot be the name/);
+  assert.match(await said('{respnse: {}}'), /config.respnse is not known; there are request, response/);
+  assert.match(await said('{request: {put: {}}}'), /config.request.put is not known; there are add, remove, set/);
+  assert.match(await said('{request: {set: [X-A]}}'), /config.request.set must be a mapping/);
+  assert.match(await said('{request: {set: {"a b": c}}}'), /config.request.set has "a b", which cannot be the name/);
   assert.match(await said('{response: {add: {X-A: {b: c}}}}'), /gives X-A neither a value nor a list/);
-  assert.match(await said('{response: {set: {X-A: [1, 2]}}}'), /`response.set` gives X-A a list; `add` takes lists/);
+  assert.match(await said('{response: {set: {X-A: [1, 2]}}}'), /config.response.set gives X-A a list; add takes lists/);
   assert.match(await said('{response: {set: {X-A: "a\\nb"}}}'), /gives X-A a value with control characters/);
   assert.match(await said('{response: {set: {X-A: true}}}'), /gives X-A a boolean; put the header's value in quotes/);
   assert.match(await said('{response: {set: {X-A: 1.5}}}'), /gives X-A a number; put/);
-  assert.match(await said('{response: {remove: {X-A: b}}}'), /`response.remove` must be a list/);
+  assert.match(await said('{response: {remove: {X-A: b}}}'), /config.response.remove must be a list/);
   for (const name of ['Content-Length', 'Connection', 'Upgrade', 'Host', 'Date', 'sec-websocket-accept', 'Transfer_Encoding']) {
     assert.match(await said(`{request: {remove: [${name}]}}`), /which is for Weir alone to write/);
   }

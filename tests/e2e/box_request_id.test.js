@@ -71,9 +71,11 @@ test('without answer the client is told nothing, and a later plugin still sees i
 });
 
 test('settings that are wrong are configuration errors', async () => {
-  assert.match(await complaint('{lua: request_id, config: {headre: X}}'), /there is no setting `headre`/);
-  assert.match(await complaint('{lua: request_id, config: {accept: 1}}'), /`accept` must be a boolean, not a number/);
-  assert.match(await complaint('{lua: request_id, config: {header: "a b"}}'), /`header` must be the name of a header/);
-  assert.match(await complaint('{lua: request_id, config: {header: Host}}'), /Host/);
+  assert.match(await complaint('{lua: request_id, config: {headre: X}}'), /config.headre is not known; there are accept, answer, header/);
+  assert.match(await complaint('{lua: request_id, config: {accept: 1}}'), /config.accept must be true or false, not 1/);
+  assert.match(await complaint('{lua: request_id, config: {header: "a b"}}'), /config.header must be a header's name, not "a b"/);
+  for (const name of ['Host', 'content_length', 'Sec-WebSocket-Key']) {
+    assert.match(await complaint(`{lua: request_id, config: {header: ${name}}}`), /which is for Weir alone to write/);
+  }
   assert.equal(await complaint('{lua: request_id, config: {header: X-Id, accept: true, answer: false}}'), '');
 });
