@@ -25,6 +25,9 @@ for _, name in ipairs(config.request_headers) do
     end
 end
 
+-- For the log, without a password.
+local shown_url = config.url:gsub("//[^/]*@", "//")
+
 local function ask(req)
     local headers = {
         ["x-forwarded-method"] = req.method,
@@ -82,7 +85,7 @@ function plugin.on_request(req)
     if answer and answer.status >= 300 and answer.status <= 499 then
         return refuse(req, answer)
     end
-    weir.log.warn("no word from " .. config.url .. ": " .. (why or "status " .. answer.status))
+    weir.log.warn("no word from " .. shown_url .. ": " .. (why or "status " .. answer.status))
     if config.on_failure == "allow" then
         return pass(req, nil)
     end

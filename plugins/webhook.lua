@@ -25,6 +25,7 @@ for name in pairs(config.headers) do
     end
 end
 
+local shown_url = config.url:gsub("//[^/]*@", "//") -- for the log, without a password
 local FIRST_PAUSE = 0.2 -- seconds before an opening or closing is told again; then twice as long each time
 local ROOM_PAUSE = 0.02 -- until another request may have ended
 
@@ -212,7 +213,7 @@ local function take(conn, state, answer, why)
     if ok then
         return true
     end
-    weir.log.warn(state.id, config.url .. ":", why)
+    weir.log.warn(state.id, shown_url .. ":", why)
     if config.on_failure == "close" then
         conn:close(1013, "the backend has failed")
         return nil

@@ -142,9 +142,10 @@ for (const [name, [answer, config, words]] of Object.entries(failures)) {
 }
 
 test('nobody is let in when nobody listens', async (t) => {
-  const weir = await gateway(t, { url: `http://127.0.0.1:${await freePort()}/` });
+  const weir = await gateway(t, { url: `http://me:pass%40@127.0.0.1:${await freePort()}/` });
   assert.equal((await refused(weir.ws('/'))).status, 503);
-  await weir.waitForLog(/could not connect/);
+  await weir.waitForLog(/no word from http:\/\/127\.0\.0\.1:\d+\/: could not connect/);
+  assert.doesNotMatch(weir.log, /pass/);
 });
 
 test('a slow answer holds up its own request alone, and a client that leaves ends the question', async (t) => {
