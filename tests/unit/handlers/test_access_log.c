@@ -233,14 +233,14 @@ static void assert_has(const char *line, const char *member)
 static void test_backend_that_was_asked_is_told(void **state)
 {
     (void)state;
-    struct request_upstream asked = {.name = "chat",
-                                     .server = "10.0.0.1:3000",
-                                     .status = 201,
-                                     .tries = 2,
-                                     .connect_us = 1500,
-                                     .first_byte_us = 20750,
-                                     .bytes_sent = 120,
-                                     .bytes_received = 340};
+    static struct request_upstream asked = {.name = "chat",
+                                            .server = "10.0.0.1:3000",
+                                            .status = 201,
+                                            .tries = 2,
+                                            .connect_us = 1500,
+                                            .first_byte_us = 20750,
+                                            .bytes_sent = 120,
+                                            .bytes_received = 340};
     upstream = &asked;
     for (int is_session = 0; is_session < 2; is_session++) {
         assert_int_equal(truncate(path_of_log, 0), 0);
@@ -255,7 +255,7 @@ static void test_backend_that_was_asked_is_told(void **state)
 static void test_backend_that_never_answered_has_neither_status_nor_times(void **state)
 {
     (void)state;
-    struct request_upstream asked = {.name = "chat"};
+    static struct request_upstream asked = {.name = "chat"};
     upstream = &asked;
     const char *line = line_of(&done, false);
     assert_has(line, "\"upstream\":\"chat\",\"tries\":0,\"upstream_bytes_sent\":0");
@@ -306,13 +306,13 @@ static void test_longest_line_has_every_member(void **state)
                                           "upstream_bytes_received",
                                           "user_agent"};
     (void)state;
-    struct request_upstream asked = {.name = wordy,
-                                     .status = 599,
-                                     .tries = UINT_MAX,
-                                     .connect_us = UINT64_MAX,
-                                     .first_byte_us = UINT64_MAX,
-                                     .bytes_sent = UINT64_MAX,
-                                     .bytes_received = UINT64_MAX};
+    static struct request_upstream asked = {.name = wordy,
+                                            .status = 599,
+                                            .tries = UINT_MAX,
+                                            .connect_us = UINT64_MAX,
+                                            .first_byte_us = UINT64_MAX,
+                                            .bytes_sent = UINT64_MAX,
+                                            .bytes_received = UINT64_MAX};
     memset(asked.server, '"', sizeof asked.server - 1);
     struct weir_ending longest = {.struct_size = sizeof longest,
                                   .code = 4999,
