@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "tool/plugin_test.h"
 #include "tool/script.h"
 #include "worker/registry.h"
 #include "worker/server.h"
@@ -26,6 +27,8 @@ static const char usage[] =
     "       weir --schema           print a JSON Schema of the configuration\n"
     "       weir lua [--config JSON] [--shared NAME] FILE [ARGS]\n"
     "                               run a Lua script with the API of plugins\n"
+    "       weir test-plugin [--config JSON] FILE [TESTFILE]\n"
+    "                               run the tests of a Lua plugin\n"
     "\n"
     "Signals: SIGTERM and SIGINT stop gracefully, a second one at once.\n"
     "Exit status: 0 done, 1 could not serve, 2 wrong arguments or configuration.\n";
@@ -140,6 +143,9 @@ int main(int argc, char **argv)
     log_start();
     if (argc > 1 && strcmp(argv[1], "lua") == 0) {
         return script_main(argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "test-plugin") == 0) {
+        return plugin_test_main(argc - 1, argv + 1);
     }
     switch (parse_arguments(argc, argv, &file)) {
     case ACTION_SERVE:

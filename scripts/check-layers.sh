@@ -34,9 +34,9 @@ event2/*:   net/* pubsub/redis*
 event.h:    -
 curl/*:     net/http_client*
 openssl/*:  net/* crypto/*
-lua.h:      lua/*
-lauxlib.h:  lua/*
-lualib.h:   lua/*
+lua.h:      lua/* tool/*
+lauxlib.h:  lua/* tool/*
+lualib.h:   lua/* tool/*
 zlib.h:     proto/*
 yaml.h:     config/*
 dlfcn.h:    native/*
