@@ -166,6 +166,42 @@ static enum weir_status host_prepare_accept(struct weir_request *request,
     return status_of(request_prepare_accept(request, span_in(subprotocol), own, count));
 }
 
+typedef enum weir_err (*change_fn)(struct weir_request *request, enum request_change_kind kind,
+                                   struct span name, struct span value);
+
+static enum weir_status change_with(change_fn fn, struct weir_request *request,
+                                    enum weir_change change, struct weir_field field)
+{
+    struct span value = span_in(field.value);
+    enum request_change_kind kind = REQUEST_CHANGE_ADD;
+    switch (change) {
+    case WEIR_CHANGE_ADD:
+        break;
+    case WEIR_CHANGE_SET:
+        kind = REQUEST_CHANGE_SET;
+        break;
+    case WEIR_CHANGE_REMOVE:
+        kind = REQUEST_CHANGE_REMOVE;
+        value = (struct span){NULL, 0};
+        break;
+    default:
+        return WEIR_STATUS_INVALID;
+    }
+    return status_of(fn(request, kind, span_in(field.name), value));
+}
+
+static enum weir_status host_change_field(struct weir_request *request, enum weir_change change,
+                                          struct weir_field field)
+{
+    return change_with(request_change_field, request, change, field);
+}
+
+static enum weir_status host_change_reply(struct weir_request *request, enum weir_change change,
+                                          struct weir_field field)
+{
+    return change_with(request_change_reply, request, change, field);
+}
+
 /* --- a session --- */
 
 static bool is_kind(enum weir_kind kind)
@@ -296,6 +332,8 @@ const struct weir_host *native_table(void)
         .timer_start = host_timer_start,
         .timer_cancel = part_timer_cancel,
         .worker_post = part_post,
+        .request_change_field = host_change_field,
+        .request_change_reply = host_change_reply,
     };
     return &table;
 }

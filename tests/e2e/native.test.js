@@ -151,6 +151,17 @@ test('everything of the host that is for requests', async (t) => {
   await waitFor(() => lines(weir.log, /everything: done (\d+ \w+)/g).length === 5, { what: 'five ends' });
 });
 
+test('fields of the answer and of the request are changed', async (t) => {
+  const weir = await gateway(t, '{native: everything}');
+  const { status, headers, body } = await ask(weir, '/change', { headers: { 'X-Last': 'last' } });
+  assert.equal(status, 200);
+  assert.equal(headers['x-native'], 'changed');
+  assert.equal(headers['x-added'], 'by C');
+  assert.equal(headers.server, undefined);
+  assert.match(body.toString(), / X-Added=by C\n$/);
+  await weir.waitForLog(/everything: change 0000033/);
+});
+
 test('a response that the client reads late comes whole, drain by drain', async (t) => {
   const weir = await gateway(t, '{native: everything}');
   const size = await new Promise((resolve, reject) => {

@@ -192,6 +192,14 @@ enum weir_status {
     WEIR_STATUS_NO_MEMORY /* nothing was done */
 };
 
+/* What a plugin does to a field that is not its own: SET puts it in the place of all of that name.
+ */
+enum weir_change {
+    WEIR_CHANGE_ADD,
+    WEIR_CHANGE_SET,
+    WEIR_CHANGE_REMOVE /* the value is not looked at */
+};
+
 enum weir_log_level {
     WEIR_LOG_DEBUG,
     WEIR_LOG_INFO,
@@ -353,6 +361,17 @@ struct weir_host {
      * when worker_stop is called never will be, and nothing may be posted after worker_stop. Any
      * thread. */
     enum weir_status (*worker_post)(struct weir_worker *worker, weir_task_fn fn, void *context);
+
+    /* --- fields of others --- */
+
+    /* Changes a field of the request for whoever looks at it from now on: further plugins, and the
+     * backend that it goes to. CLOSED: it has been answered; FULL: too many changes; INVALID: a
+     * malformed field, or one that is the gateway's to send. */
+    enum weir_status (*request_change_field)(struct weir_request *request, enum weir_change change,
+                                             struct weir_field field);
+    /* The same for the answer, whoever gives it; the 101 of an upgrade is one. */
+    enum weir_status (*request_change_reply)(struct weir_request *request, enum weir_change change,
+                                             struct weir_field field);
 };
 
 #if defined(__GNUC__)

@@ -152,6 +152,26 @@ static enum weir_verdict accept_upgrade(struct weir_request *request)
     return WEIR_ACCEPT;
 }
 
+/* Adds, sets and takes away, and says what came of a field that is the gateway's. */
+static void change_fields(struct weir_request *request)
+{
+    struct weir_field set = {bytes_of("X-Native"), bytes_of("changed")};
+    struct weir_field add = {bytes_of("X-Added"), bytes_of("by C")};
+    struct weir_field server = {bytes_of("Server"), {NULL, 0}};
+    struct weir_field last = {bytes_of("X-Last"), {NULL, 0}};
+    struct weir_field wrong = {bytes_of("Content-Length"), bytes_of("1")};
+    char line[64];
+    snprintf(line, sizeof line, "change %d%d%d%d%d%d%d",
+             host->request_change_reply(request, WEIR_CHANGE_SET, set),
+             host->request_change_reply(request, WEIR_CHANGE_ADD, add),
+             host->request_change_reply(request, WEIR_CHANGE_REMOVE, server),
+             host->request_change_field(request, WEIR_CHANGE_SET, add),
+             host->request_change_field(request, WEIR_CHANGE_REMOVE, last),
+             host->request_change_field(request, WEIR_CHANGE_SET, wrong),
+             host->request_change_reply(request, (enum weir_change)9, add));
+    host->log(WEIR_LOG_INFO, "everything", line);
+}
+
 static enum weir_verdict on_request(void *self, struct weir_request *request, unsigned seat)
 {
     struct part *part = self;
@@ -160,6 +180,11 @@ static enum weir_verdict on_request(void *self, struct weir_request *request, un
         return host->request_header(request, "sec-websocket-protocol").data == NULL
                    ? WEIR_NEXT
                    : accept_upgrade(request);
+    }
+    if (is(path, "/change")) {
+        change_fields(request);
+        describe(request);
+        return WEIR_REPLY;
     }
     if (is(path, "/big")) {
         memset(piece_of_big, 'b', sizeof piece_of_big);
