@@ -27,7 +27,7 @@ static const char usage[] =
     "       weir --schema           print a JSON Schema of the configuration\n"
     "       weir lua [--config JSON] [--shared NAME] FILE [ARGS]\n"
     "                               run a Lua script with the API of plugins\n"
-    "       weir test-plugin [--config JSON] FILE [TESTFILE]\n"
+    "       weir test-plugin [--config JSON] [--shared NAME] FILE [TESTFILE]\n"
     "                               run the tests of a Lua plugin\n"
     "\n"
     "Signals: SIGTERM and SIGINT stop gracefully, a second one at once.\n"

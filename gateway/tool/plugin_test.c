@@ -1,6 +1,7 @@
-/* `weir test-plugin [--config JSON] FILE [TESTFILE]`. The plugin is the handler of a real worker,
- * and the tests are its clients, over socket pairs: so what they see is what clients would. They
- * run in a Lua state of their own, whose calls turn the worker's loop. Called by main.c. */
+/* `weir test-plugin [--config JSON] [--shared NAME] FILE [TESTFILE]`. The plugin is the handler of
+ * a real worker, and the tests are its clients, over socket pairs: so what they see is what clients
+ * would. They run in a Lua state of their own, whose calls turn the worker's loop. Called by
+ * main.c. */
 #include "tool/plugin_test.h"
 
 #include <errno.h>
@@ -24,10 +25,12 @@ enum {
     QUIET_TURNS = 4 /* of a loop whose clients are silent: what hangs together has happened */
 };
 
-static const char usage[] = "usage: weir test-plugin [--config JSON] FILE [TESTFILE]\n";
+static const char usage[] =
+    "usage: weir test-plugin [--config JSON] [--shared NAME] FILE [TESTFILE]\n";
 
 struct plugin_test {
     const char *settings; /* JSON */
+    const char *shared;   /* a dictionary's name, NULL for none */
     const char *file;
     char name[NAME_MAX]; /* the plugin's */
     char test_file[PATH_MAX];
@@ -195,7 +198,10 @@ static enum weir_err write_config(const struct plugin_test *test, const char *fo
     if (err == WEIR_OK) {
         err = stand_quote(out, test->name);
     }
-    return err == WEIR_OK ? buffer_printf(out, ", config: %s}\n", test->settings) : err;
+    if (err == WEIR_OK) {
+        err = buffer_printf(out, ", config: %s}\n", test->settings);
+    }
+    return err == WEIR_OK && test->shared != NULL ? stand_share(out, test->shared) : err;
 }
 
 static int run(const struct plugin_test *test)
@@ -233,18 +239,30 @@ static bool set_names(struct plugin_test *test, const char *test_file)
     return written > 0 && (size_t)written < sizeof test->test_file;
 }
 
+/* Reads the options; the place of the plugin's name, or 0 where something is wrong. */
+static int parse_options(int argc, char **argv, struct plugin_test *test)
+{
+    int at = 1;
+    for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
+        const char *value = argv[at + 1];
+        if (strcmp(argv[at], "--config") == 0 && value[0] == '{') {
+            test->settings = value;
+        } else if (strcmp(argv[at], "--shared") == 0 && stand_is_name(value)) {
+            test->shared = value;
+        } else {
+            return 0;
+        }
+    }
+    return at < argc && argv[at][0] != '-' && argc - at <= 2 ? at : 0;
+}
+
 int plugin_test_main(int argc, char **argv)
 {
     struct plugin_test test = {.settings = "{}"};
-    int at = 1;
-    if (at + 1 < argc && strcmp(argv[at], "--config") == 0 && argv[at + 1][0] == '{') {
-        test.settings = argv[at + 1];
-        at += 2;
-    }
-    int left = argc - at;
-    if (left >= 1 && left <= 2 && argv[at][0] != '-') {
+    int at = parse_options(argc, argv, &test);
+    if (at > 0) {
         test.file = argv[at];
-        if (set_names(&test, left == 2 ? argv[at + 1] : NULL)) {
+        if (set_names(&test, argc - at == 2 ? argv[at + 1] : NULL)) {
             return run(&test);
         }
     }

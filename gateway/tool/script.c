@@ -106,7 +106,7 @@ static enum weir_err write_config(const struct script *script, struct buffer *ou
                             script->settings);
     }
     if (err == WEIR_OK && script->shared != NULL) {
-        err = buffer_printf(out, "shared: {%s: {size: 64MiB}}\n", script->shared);
+        err = stand_share(out, script->shared);
     }
     free(own);
     return err;
@@ -137,12 +137,6 @@ static int run(struct script *script)
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static bool is_name(const char *text)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-    return text[0] != '\0' && text[strspn(text, allowed)] == '\0';
-}
-
 /* Reads the options; the place of the script's name, or 0 where something is wrong. */
 static int parse_options(int argc, char **argv, struct script *script)
 {
@@ -151,7 +145,7 @@ static int parse_options(int argc, char **argv, struct script *script)
         const char *value = argv[at + 1];
         if (strcmp(argv[at], "--config") == 0 && value[0] == '{') {
             script->settings = value;
-        } else if (strcmp(argv[at], "--shared") == 0 && is_name(value)) {
+        } else if (strcmp(argv[at], "--shared") == 0 && stand_is_name(value)) {
             script->shared = value;
         } else {
             return 0;

@@ -120,3 +120,14 @@ char *stand_folder(const char *file)
     }
     return slash == file ? strdup("/") : strndup(file, (size_t)(slash - file));
 }
+
+bool stand_is_name(const char *text)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    return text[0] != '\0' && text[strspn(text, allowed)] == '\0';
+}
+
+enum weir_err stand_share(struct buffer *out, const char *name)
+{
+    return buffer_printf(out, "shared: {%s: {size: 64MiB}}\n", name);
+}

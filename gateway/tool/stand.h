@@ -3,6 +3,8 @@
 #ifndef WEIR_TOOL_STAND_H
 #define WEIR_TOOL_STAND_H
 
+#include <stdbool.h>
+
 #include "base/buffer.h"
 #include "base/err.h"
 #include "session/worker_state.h"
@@ -31,6 +33,11 @@ void *stand_handler(const struct stand *stand);
 /* Appends `text` as a string that YAML and Lua read alike: quoted, control characters as \xNN.
  * WEIR_ENOMEM. Any thread. */
 WEIR_MUST enum weir_err stand_quote(struct buffer *out, const char *text);
+
+/* Whether `text` can name a dictionary, and the line of a configuration that declares it.
+ * WEIR_ENOMEM. Any thread. */
+bool stand_is_name(const char *text);
+WEIR_MUST enum weir_err stand_share(struct buffer *out, const char *name);
 
 /* The folder of `file`, terminated, "." where it names none; given, NULL when memory is out. Any
  * thread. */

@@ -13,7 +13,7 @@ const PLUGIN = `
 local p = {}
 function p.on_request(req)
   if req.path == "/no" then return req:reply(403, {["X-Why"] = {"a", "b"}}, "not you") end
-  if req.method == "POST" then return req:reply(200, {}, req:body() .. (weir.config.word or "")) end
+  if req.method == "POST" then return req:reply(200, {}, req:body() .. (weir.config.word or "") .. (weir.shared.d and "d" or "")) end
   if req.is_websocket and req.headers["x-sub"] then return req:accept{subprotocol = req.headers["x-sub"]} end
 end
 function p.on_message(conn, data, kind)
@@ -61,9 +61,9 @@ test('sessions, refusals and requests see what clients would', async () => {
     end)
     t.test("request", function()
       local r = t.request{method = "POST", path = "/p", body = ("z"):rep(20000)}
-      t.equal(r.status, 200) t.equal(r.body, ("z"):rep(20000) .. "!")
+      t.equal(r.status, 200) t.equal(r.body, ("z"):rep(20000) .. "!d")
     end)
-  `, ['--config', '{"word": "!"}']);
+  `, ['--config', '{"word": "!"}', '--shared', 'd']);
   assert.equal(stdout, 'ok      messages\nok      a failing callback\nok      refused\nok      request\n4 passed, 0 failed\n', stderr);
   assert.equal(code, 0);
 });
@@ -107,7 +107,7 @@ test('no tests, no test file, a wrong plugin: status 1; wrong arguments: 2', asy
   const broken = await runWeir(['test-plugin', 'p.lua'], { files: { 'p.lua': 'x = = 1', 'p_test.lua': '' } });
   assert.equal(broken.code, 1);
   assert.match(broken.stderr, /p\.lua:1: unexpected symbol/);
-  for (const args of [[], ['--config', '1', 'p.lua'], ['p.txt'], ['p.lua', 'a', 'b']]) {
+  for (const args of [[], ['--config', '1', 'p.lua'], ['p.txt'], ['--shared', 'a b', 'p.lua'], ['p.lua', 'a', 'b']]) {
     const { code, stderr } = await runWeir(['test-plugin', ...args]);
     assert.equal(code, 2, args.join(' '));
     assert.match(stderr, /usage: weir test-plugin/);
