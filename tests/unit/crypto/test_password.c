@@ -12,8 +12,8 @@
 static const char *const hashes[] = {
     "$2b$04$W1n2ln.TSYVpBsVJeMFkv.PkY0rbeZY/KzMLpIb7BD45NEa3aiUpe",
     "$2y$05$GKuODqR1IIYmskChPocAuujjDD5pyN1nJw4YxjFziniMGkFw5XjRy",
-    "$6$rounds=1000$RIUpK2Oy7HSBMMhC$6Jl42ZYJqF2BsuR5bI8VBxxo9vUHiscDtxCTphDm7UYGgoKq5IPVWLrD1gLY/"
-    "s7khG4AIs2XQ2krM.5/V46dY1",
+    ("$6$rounds=1000$RIUpK2Oy7HSBMMhC$6Jl42ZYJqF2BsuR5bI8VBxxo9vUHiscDtxCTphDm7UYGgoKq5IPVWLrD1gLY/"
+     "s7khG4AIs2XQ2krM.5/V46dY1"),
     "$5$rounds=1000$Lm.tGED5Mb4tvRwO$mVPrLd4rNBV4bQI1vDqxAKRF22In0wuXrttMNZCw.R7",
     "$y$j75$9YFptmWY8Is6czTENxYQ/1$TbBvOmhGGxFejLd0iuie5eOuIuRFJNON0t6YtfQr5DB",
 };
