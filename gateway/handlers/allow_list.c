@@ -32,8 +32,8 @@ static enum weir_err take_blocks(struct allow_list *list, const char *const *tex
     return WEIR_OK;
 }
 
-enum weir_err allow_list_read(const struct settings *settings, char *error, size_t error_size,
-                              struct allow_list *list)
+static enum weir_err take_settings(struct allow_list *list, const struct settings *settings,
+                                   char *error, size_t error_size)
 {
     const char **texts = NULL;
     size_t count = 0;
@@ -42,6 +42,23 @@ enum weir_err allow_list_read(const struct settings *settings, char *error, size
         err = take_blocks(list, texts, count, error, error_size);
     }
     free(texts);
+    return err;
+}
+
+enum weir_err allow_list_read(const char *json, char *error, size_t error_size,
+                              struct allow_list *list)
+{
+    static const char *const keys[] = {"allow"};
+    struct settings *settings = NULL;
+    enum weir_err err = settings_open(json, error, error_size, &settings);
+    if (err != WEIR_OK) {
+        return err;
+    }
+    err = settings_allow(settings, keys, sizeof keys / sizeof keys[0], error, error_size);
+    if (err == WEIR_OK) {
+        err = take_settings(list, settings, error, error_size);
+    }
+    settings_close(&settings);
     return err;
 }
 

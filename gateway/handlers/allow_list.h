@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "proto/ip_address.h"
 
-struct settings;
 struct weir_request;
 
 /* All zero is a valid one that allows nobody. */
@@ -17,11 +16,12 @@ struct allow_list {
     size_t count;
 };
 
-/* Reads the addresses and blocks at `allow`; without them, or with none, those of this machine.
- * WEIR_EINVAL: one is neither, and `error` says which; WEIR_ENOMEM. The caller frees the list in
- * any case. Any thread. */
-WEIR_MUST enum weir_err allow_list_read(const struct settings *settings, char *error,
-                                        size_t error_size, struct allow_list *list);
+/* Reads the settings of a handler that has no others, a JSON object: the addresses and blocks at
+ * `allow`; without them, or with none, those of this machine. WEIR_EINVAL: one is neither, or there
+ * is another setting, and `error` says which; WEIR_ENOMEM. The caller frees the list in any case.
+ * Any thread. */
+WEIR_MUST enum weir_err allow_list_read(const char *json, char *error, size_t error_size,
+                                        struct allow_list *list);
 
 void allow_list_free(struct allow_list *list);
 

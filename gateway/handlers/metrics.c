@@ -16,7 +16,6 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/settings.h"
 #include "base/traffic.h"
 #include "handlers/allow_list.h"
 #include "session/request.h"
@@ -82,23 +81,6 @@ static void unload(void *plugin)
     free(metrics);
 }
 
-static enum weir_err read_settings(struct metrics *metrics, const char *json, char *error,
-                                   size_t error_size)
-{
-    static const char *const keys[] = {"allow"};
-    struct settings *settings = NULL;
-    enum weir_err err = settings_open(json, error, error_size, &settings);
-    if (err != WEIR_OK) {
-        return err;
-    }
-    err = settings_allow(settings, keys, sizeof keys / sizeof keys[0], error, error_size);
-    if (err == WEIR_OK) {
-        err = allow_list_read(settings, error, error_size, &metrics->allow);
-    }
-    settings_close(&settings);
-    return err;
-}
-
 static int load(const struct weir_plugin_config *config, void **plugin, char *error,
                 size_t error_size)
 {
@@ -113,7 +95,7 @@ static int load(const struct weir_plugin_config *config, void **plugin, char *er
         unload(metrics);
         return -1;
     }
-    if (read_settings(metrics, config->settings_json, error, error_size) != WEIR_OK) {
+    if (allow_list_read(config->settings_json, error, error_size, &metrics->allow) != WEIR_OK) {
         unload(metrics);
         return -1;
     }

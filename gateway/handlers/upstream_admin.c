@@ -16,7 +16,6 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "base/settings.h"
 #include "handlers/allow_list.h"
 #include "handlers/json_line.h"
 #include "session/request.h"
@@ -60,23 +59,6 @@ static void unload(void *plugin)
     free(admin);
 }
 
-static enum weir_err read_settings(struct upstream_admin *admin, const char *json, char *error,
-                                   size_t error_size)
-{
-    static const char *const keys[] = {"allow"};
-    struct settings *settings = NULL;
-    enum weir_err err = settings_open(json, error, error_size, &settings);
-    if (err != WEIR_OK) {
-        return err;
-    }
-    err = settings_allow(settings, keys, sizeof keys / sizeof keys[0], error, error_size);
-    if (err == WEIR_OK) {
-        err = allow_list_read(settings, error, error_size, &admin->allow);
-    }
-    settings_close(&settings);
-    return err;
-}
-
 static int load(const struct weir_plugin_config *config, void **plugin, char *error,
                 size_t error_size)
 {
@@ -90,7 +72,7 @@ static int load(const struct weir_plugin_config *config, void **plugin, char *er
     admin->upstreams = to_use;
     admin->upstream = strcmp(config->name, "all") == 0 ? SPAN("") : span_of(config->name);
     WEIR_CHECK(admin->upstreams != NULL);
-    if (read_settings(admin, config->settings_json, error, error_size) != WEIR_OK) {
+    if (allow_list_read(config->settings_json, error, error_size, &admin->allow) != WEIR_OK) {
         unload(admin);
         return -1;
     }
